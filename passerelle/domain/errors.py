@@ -1,0 +1,9 @@
+"""What a person can mend: each error's text says how."""
+
+
+class PasserelleError(Exception):
+    """One sentence for the person at the command line."""
+
+
+class RegistrationError(PasserelleError):
+    """A firm or folder cannot be registered so."""
