@@ -1,0 +1,226 @@
+"""Loop's import request, and its answers. Reference: Loop API 3.7, 3.10 and 10."""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, validate
+
+from passerelle.domain.mapping import LoopLine
+from passerelle.domain.text import normalise
+
+_OPTIONS = {
+    "separatorDecimal": ".",
+    "formatDate": "YYYY-MM-DDTHH:mm:ss.SSSZ",
+    "multiPeriode": True,
+    "failOnUnbalanced": True,
+    "balanceAuto": False,
+    "createNewJournaux": False,
+    "createNewComptes": False,
+    "createNewTiers": True,
+    "createPieceRef": False,
+    "sortLines": False,
+}
+
+
+class _Midnight(fields.Field[dt.date]):
+    """A day as Loop's samples write it; never converted from a local time."""
+
+    def _serialize(
+        self, value: dt.date | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> str | None:
+        del attr, obj, kwargs
+        # Not strftime, which leaves out the zeros before a year below 1000.
+        return None if value is None else f"{value.isoformat()}T00:00:00.000Z"
+
+
+class _SideSchema(Schema):
+    # A double writes every amount of two decimals and at most 15 digits as it is.
+    amount = fields.Float()
+    currency = fields.String()
+    currency_amount = fields.Float(data_key="currencyAmount")
+    currency_rate = fields.String(data_key="currencyRate")
+
+
+class _FileSchema(Schema):
+    uri = fields.String(attribute="url")
+
+
+class _LineSchema(Schema):
+    date = _Midnight()
+    debit = fields.Nested(_SideSchema)
+    credit = fields.Nested(_SideSchema)
+    journal = fields.String()
+    account = fields.String(data_key="compte")
+    description = fields.String(data_key="libelle")
+    reference = fields.String()
+    piece_ref = fields.Function(lambda line: line.reference, data_key="refPiece")
+    auxiliary = fields.String(data_key="tiers")
+    comment = fields.String(data_key="commentaire")
+    account_label = fields.String(data_key="compteLib")
+    journal_label = fields.String(data_key="journalLib")
+    document_date = _Midnight(data_key="dateJustif")
+    due_date = _Midnight(data_key="dateEcheance")
+    operation_date = _Midnight(data_key="dateOperation")
+    payment_mode = fields.Integer(data_key="modePaiement")
+    lettering = fields.String(data_key="codeLettrage")
+    lettering_date = _Midnight(data_key="dateLettrage")
+    siret = fields.String(data_key="SIRET")
+    origin = fields.UUID(data_key="ecritureOrigine")
+    attachment = fields.Nested(_FileSchema, data_key="fichier")
+
+    @post_dump
+    def _without_absent(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {key: value for key, value in data.items() if value is not None}
+
+
+_LINE = _LineSchema()
+
+
+def dump_line(line: LoopLine) -> dict[str, Any]:
+    """One element of `data.ecritures`: what an attempt stores is what is sent."""
+    dumped: dict[str, Any] = _LINE.dump(line)
+    return dumped
+
+
+def dump_import(
+    folder: str, lines: Sequence[Mapping[str, Any]], *, create_accounts: bool
+) -> dict[str, Any]:
+    """The body of `POST /importJson` for dumped lines of one folder.
+
+    `contexte` may be left out because `multiPeriode` is true.
+    """
+    options = _OPTIONS | {"createNewComptes": create_accounts}
+    return {"codeIbs": folder, "data": {"options": options, "ecritures": list(lines)}}
+
+
+def encode(value: object) -> bytes:
+    """The bytes that go over the wire, so that what is measured is what is sent."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`message` is in Loop's own words, on one line."""
+
+    instance_id: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStatus:
+    """`status` 1 waiting, 2 running, 3 success, 4 error, others unknown; None where unreadable."""
+
+    status: int | None
+    message: str | None
+
+
+class _Words(fields.String):
+    """Text of Loop, cleared of what PostgreSQL does not take (U+0000, lone surrogates)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return normalise(super()._deserialize(value, attr, data, **kwargs))
+
+
+class _ErrorSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    instance_id = _Words(data_key="instanceId", allow_none=True, load_default=None)
+    message = _Words(required=True, validate=validate.Length(min=1))
+
+
+class _ImportAnswerSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    # It goes into a query string, so anything but plain characters is no id.
+    request_id = fields.String(
+        data_key="accountingImportRequestId", validate=validate.Regexp(r"[!-~]{1,200}\Z")
+    )
+    error = fields.Nested(_ErrorSchema)
+
+
+_IMPORT_ANSWER = _ImportAnswerSchema()
+
+
+def import_answer(body: object) -> Accepted | Refused | None:
+    """What Loop said of an import; None for anything that is no plain yes or no.
+
+    The HTTP code says nothing: a refusal comes with 200 (reference: Loop API 3.7).
+    """
+    if not isinstance(body, dict):
+        return None
+    try:
+        answer = _IMPORT_ANSWER.load(body)
+    except ValidationError:
+        return None
+    match answer:
+        case {"request_id": _, "error": _}:
+            return None
+        case {"request_id": request_id}:
+            return Accepted(request_id)
+        case {"error": error}:
+            return Refused(**error)
+    return None
+
+
+# Short enough for an integer column.
+_STATUS = re.compile(r"([0-9]{1,9})(\.0*)?")
+_WORDS = ("message", "error", "errors")
+
+
+def _status(value: object) -> int | None:
+    match = _STATUS.fullmatch(str(value).strip()) if isinstance(value, int | float | str) else None
+    return int(match[1]) if match else None
+
+
+def _words(body: Mapping[str, Any]) -> Iterator[str]:
+    """Every text under the keys that may hold an explanation, however deep, in order."""
+    found = [body[key] for key in reversed(_WORDS) if key in body]
+    while found:
+        match found.pop():
+            case str(text):
+                yield normalise(text)
+            case list(items):
+                found.extend(reversed(items))
+            case dict(inner):
+                keys = [key for key in _WORDS if key in inner] or list(inner)
+                found.extend(inner[key] for key in reversed(keys))
+
+
+def status_answer(body: object) -> ImportStatus:
+    """How far an import is. Only `status` is known for sure, so every spelling is tried."""
+    if not isinstance(body, dict):
+        return ImportStatus(None, None)
+    readings = [body.get("status"), body.get("statut")]
+    statuses = [_status(reading) for reading in readings]
+    words = [
+        normalise(reading)
+        for reading, status in zip(readings, statuses, strict=True)
+        if isinstance(reading, str) and status is None
+    ]
+    words.extend(_words(body))
+    return ImportStatus(
+        status=next((status for status in statuses if status is not None), None),
+        message="; ".join(filter(None, dict.fromkeys(words))) or None,
+    )
+
+
+def records(body: object) -> list[dict[str, Any]] | None:
+    """The rows of a list, bare or under `data`; None if it is none.
+
+    One row of another shape spoils the list: to leave it out could make an entry look absent.
+    """
+    rows = body.get("data") if isinstance(body, dict) else body
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return None
+    return rows
