@@ -1,0 +1,29 @@
+"""When to try again. Pure: chance is given, a number from 0 to 1."""
+
+_LARGEST_EXPONENT = 30
+
+RETRY_FIRST, RETRY_CAP = 1.0, 300.0
+RETRY_AFTER_CAP = 86_400.0
+POLL_FIRST, POLL_CAP = 1.0, 3600.0
+
+
+def _doubled(first: float, cap: float, times: int) -> float:
+    # The exponent is clamped before the power: 2.0 ** 10_000 overflows.
+    return min(cap, first * 2.0 ** min(times, _LARGEST_EXPONENT))
+
+
+def retry_delay(failures: int, chance: float, retry_after: float | None = None) -> float:
+    """Seconds until the next try after so many failures in a row (1 for the first).
+
+    Full jitter, also at the cap, so that many firms do not come back at once. What Loop asked for
+    is the least, up to a day; its jitter is on top.
+    """
+    jittered = _doubled(RETRY_FIRST, RETRY_CAP, failures - 1) * chance
+    if retry_after is None:
+        return jittered
+    return min(max(retry_after, 0.0), RETRY_AFTER_CAP) + min(jittered, RETRY_FIRST)
+
+
+def poll_delay(polls: int, chance: float) -> float:
+    """Seconds until an import is asked about again: quickly first, then ever slower (rule 15)."""
+    return _doubled(POLL_FIRST, POLL_CAP, polls) * (0.9 + 0.2 * chance)

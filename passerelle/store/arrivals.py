@@ -1,0 +1,196 @@
+"""What intake reads and writes, many events at a time."""
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from passerelle.domain.arrival import Known
+from passerelle.domain.states import Reason, State
+from passerelle.store.models import (
+    auxiliary_codes,
+    entries,
+    events,
+    refused_events,
+    transitions,
+)
+
+
+def seen_events(connection: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, bytes]:
+    """The fingerprints of those event ids that were taken in before."""
+    rows = connection.execute(
+        select(events.c.event_id, events.c.fingerprint).where(events.c.event_id.in_(ids))
+    )
+    return {row.event_id: row.fingerprint for row in rows}
+
+
+def known_revisions(
+    connection: Connection, folder_id: int, entry_ids: Collection[str]
+) -> dict[str, list[Known]]:
+    """All revisions of these entries of a folder, by the hub's entry id."""
+    rows = connection.execute(
+        select(
+            entries.c.entry_id,
+            entries.c.id,
+            entries.c.revision,
+            entries.c.state,
+            entries.c.fingerprint,
+        ).where(entries.c.folder_id == folder_id, entries.c.entry_id.in_(entry_ids))
+    )
+    found: dict[str, list[Known]] = {}
+    for row in rows:
+        found.setdefault(row.entry_id, []).append(
+            Known(row.id, row.revision, State(row.state), row.fingerprint)
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A row to be. `entry` is the event's own JSON."""
+
+    firm_id: int
+    folder_id: int
+    entry_id: str
+    revision: int
+    event_id: uuid.UUID
+    occurred_at: dt.datetime
+    entry: dict[str, Any]
+    fingerprint: bytes
+    line_count: int
+    state: State
+    reason: Reason | None = None
+    message: str | None = None
+    case_id: int | None = None
+
+
+def insert_entries(connection: Connection, rows: Sequence[NewEntry]) -> list[int]:
+    """Their ids, in the same order, each with its first transition."""
+    if not rows:
+        return []
+    # One value for all: what arrived together is due together, in order of id.
+    ids = list(
+        connection.execute(
+            insert(entries).returning(entries.c.id, sort_by_parameter_order=True),
+            [{name: getattr(row, name) for name in NewEntry.__slots__} for row in rows],
+        ).scalars()
+    )
+    connection.execute(
+        insert(transitions),
+        [
+            {
+                "firm_id": row.firm_id,
+                "entry": id_,
+                "to_state": row.state,
+                "reason": row.reason,
+                "message": row.message,
+            }
+            for id_, row in zip(ids, rows, strict=True)
+        ],
+    )
+    return ids
+
+
+def insert_events(
+    connection: Connection, rows: Iterable[tuple[uuid.UUID, bytes, int, int]]
+) -> None:
+    """Remember event ids: each with its fingerprint, firm and entry row."""
+    values = [
+        {"event_id": event_id, "fingerprint": fingerprint, "firm_id": firm_id, "entry": entry}
+        for event_id, fingerprint, firm_id, entry in rows
+    ]
+    if values:
+        connection.execute(insert(events), values)
+
+
+def replace_attachment(
+    connection: Connection, entry: int, attachment: dict[str, Any] | None, occurred_at: dt.datetime
+) -> None:
+    """Keep the newer link as long as nothing of the entry can be on its way to Loop."""
+    connection.execute(
+        text(
+            "UPDATE entries SET occurred_at = :occurred_at, entry = (entry - 'attachment') || "
+            "jsonb_strip_nulls(jsonb_build_object('attachment', CAST(:attachment AS jsonb))) "
+            "WHERE id = :entry AND occurred_at <= :occurred_at "
+            "AND state IN ('received', 'waiting', 'parked') AND NOT EXISTS "
+            "(SELECT 1 FROM attempts WHERE entry = entries.id AND closed_at IS NULL)"
+        ),
+        {
+            "entry": entry,
+            "attachment": None if attachment is None else Jsonb(attachment),
+            "occurred_at": occurred_at,
+        },
+    )
+
+
+def register_auxiliaries(
+    connection: Connection, firm_id: int, folder_id: int, codes: dict[str, str]
+) -> set[str]:
+    """Give each normalised code its short code (`codes`: from whole to short).
+
+    Gives those that get none, because another code of the folder has the same short code.
+    """
+    if not codes:
+        return set()
+    mine = (auxiliary_codes.c.firm_id == firm_id) & (auxiliary_codes.c.folder_id == folder_id)
+    known = select(auxiliary_codes.c.code).where(mine, auxiliary_codes.c.code.in_(codes))
+    missing = codes.keys() - set(connection.execute(known).scalars())
+    if missing:
+        # In the order of arrival: the first keeps the short code.
+        connection.execute(
+            upsert(auxiliary_codes).on_conflict_do_nothing(),
+            [
+                {"firm_id": firm_id, "folder_id": folder_id, "code": code, "loop_code": short}
+                for code, short in codes.items()
+                if code in missing
+            ],
+        )
+        missing -= set(connection.execute(known).scalars())
+    return missing
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refused event: `errors` are `{path, message}`, `content_hash` SHA-256 of the body."""
+
+    content_hash: bytes
+    body: bytes
+    event_id: str | None
+    errors: list[dict[str, str]]
+
+
+def keep_refused(connection: Connection, rows: Iterable[Refused]) -> None:
+    """Keep refused events whole; one delivered again is counted."""
+    for row in sorted(rows, key=lambda refused: refused.content_hash):
+        statement = upsert(refused_events).values(
+            content_hash=row.content_hash,
+            body=row.body,
+            event_id=row.event_id,
+            errors=row.errors,
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["content_hash"],
+                set_={
+                    "deliveries": refused_events.c.deliveries + 1,
+                    "last_received_at": func.now(),
+                    # The verdict may depend on what else is known by now.
+                    "errors": statement.excluded.errors,
+                    "taken_in_at": None,
+                },
+            )
+        )
+
+
+def mark_taken_in(connection: Connection, content_hashes: Collection[bytes]) -> None:
+    """A body refused before was accepted now."""
+    connection.execute(
+        update(refused_events)
+        .where(refused_events.c.content_hash.in_(content_hashes))
+        .values(taken_in_at=func.now())
+    )

@@ -1,0 +1,233 @@
+"""Claim, mark, record: the short transactions around a POST (engine rules 1 to 6 and 22).
+
+Every time is the database's.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, insert, text
+
+from passerelle.domain.states import UNSENT, Reason, State
+from passerelle.store.models import attempts
+from passerelle.store.transitions import Change, move
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An entry whose turn has come; `entry` is the event's JSON."""
+
+    id: int
+    entry_id: str
+    revision: int
+    entry: dict[str, Any]
+    line_count: int
+    half: uuid.UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """A folder and its firm's sealed credentials, as a delivery needs them."""
+
+    id: int
+    code: str
+    registered: bool
+    create_accounts: bool
+    firm_id: int
+    firm_code: str
+    api_key: bytes
+    api_secret: bytes
+    subscription_key: bytes
+
+
+# What may be claimed: nothing of the entry is on its way, be it this revision or another, and no
+# earlier revision is in Loop (rules 2 and 20).
+_CLAIMABLE = """
+e.folder_id = :folder_id AND e.state IN ('received', 'waiting') AND e.due_at <= now()
+AND NOT EXISTS (
+    SELECT 1 FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
+      AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
+AND NOT EXISTS (
+    SELECT 1 FROM entries other
+    WHERE other.firm_id = e.firm_id AND other.folder_id = e.folder_id
+      AND other.entry_id = e.entry_id AND other.id <> e.id
+      AND (other.state = 'posting' OR (other.revision < e.revision AND other.state = 'synced')))
+"""
+
+_LEASE_FOLDER = text(f"""
+UPDATE folders fo SET lease = :lease, lease_until = now() + make_interval(secs => :seconds)
+FROM firms f
+WHERE fo.id = :folder_id AND f.id = fo.firm_id
+  AND fo.held_by IS NULL AND (fo.lease_until IS NULL OR fo.lease_until <= now())
+  AND f.registered_at IS NOT NULL AND f.held_by IS NULL
+  AND (f.paused_until IS NULL OR f.paused_until <= now())
+  AND EXISTS (SELECT 1 FROM entries e WHERE {_CLAIMABLE})
+RETURNING fo.id, fo.code, fo.registered_at IS NOT NULL AS registered, fo.create_accounts,
+    f.id AS firm_id, f.code AS firm_code, f.api_key, f.api_secret, f.subscription_key
+""")  # noqa: S608 a literal of this module
+
+
+def lease_folder(
+    connection: Connection, folder_id: int, lease: uuid.UUID, seconds: float
+) -> FolderRow | None:
+    """Take the folder's turn, where there is something to send and nothing stands against it."""
+    row = connection.execute(
+        _LEASE_FOLDER, {"folder_id": folder_id, "lease": lease, "seconds": seconds}
+    ).one_or_none()
+    return None if row is None else FolderRow(**row._asdict())
+
+
+def release_folder(connection: Connection, folder_id: int, lease: uuid.UUID) -> None:
+    connection.execute(
+        text(
+            "UPDATE folders SET lease = NULL, lease_until = NULL "
+            "WHERE id = :folder_id AND lease = :lease"
+        ),
+        {"folder_id": folder_id, "lease": lease},
+    )
+
+
+def has_due(connection: Connection, folder_id: int) -> bool:
+    statement = text(f"SELECT EXISTS (SELECT 1 FROM entries e WHERE {_CLAIMABLE})")  # noqa: S608 idem
+    return bool(connection.execute(statement, {"folder_id": folder_id}).scalar_one())
+
+
+_DUE = text(f"""
+SELECT e.id, e.entry_id, e.revision, e.entry, e.line_count, e.half FROM entries e
+WHERE {_CLAIMABLE}
+ORDER BY e.due_at, e.id LIMIT :most FOR UPDATE OF e SKIP LOCKED
+""")  # noqa: S608 idem
+
+
+def claim(
+    connection: Connection, folder_id: int, lease: uuid.UUID, seconds: float, lines: int
+) -> list[Due]:
+    """Due entries of a folder, in order, up to so many lines (one at least), now `posting`.
+
+    The halves of a refused request go by themselves, or the halving would never end.
+    """
+    # An entry has two lines at least.
+    rows = connection.execute(_DUE, {"folder_id": folder_id, "most": max(1, lines // 2)})
+    chosen: list[Due] = []
+    names: set[str] = set()
+    total = 0
+    for row in rows:
+        due = Due(**row._asdict())
+        total += due.line_count
+        if chosen and total > lines:
+            break
+        # Two revisions of one entry never go together.
+        if due.entry_id in names or (chosen and due.half != chosen[0].half):
+            continue
+        names.add(due.entry_id)
+        chosen.append(due)
+    move(
+        connection,
+        [due.id for due in chosen],
+        UNSENT,
+        Change(State.POSTING, lease=lease, lease_seconds=seconds),
+    )
+    return chosen
+
+
+def auxiliary_loop_codes(
+    connection: Connection, folder_id: int, codes: Sequence[str]
+) -> dict[str, str]:
+    """What goes to Loop for these normalised codes; a code without one collides with another."""
+    rows = connection.execute(
+        text(
+            "SELECT code, loop_code FROM auxiliary_codes "
+            "WHERE folder_id = :folder_id AND code = ANY(:codes)"
+        ),
+        {"folder_id": folder_id, "codes": list(codes)},
+    )
+    return {row.code: row.loop_code for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A mapped entry: `lines` are exactly what will be sent, `cuts` as the contract tells them."""
+
+    entry: int
+    entry_id: str
+    lines: list[dict[str, Any]]
+    cuts: list[dict[str, Any]]
+
+
+_HOLDS = text("""
+SELECT coalesce(f.held_by, fo.held_by) AS held_by FROM folders fo JOIN firms f ON f.id = fo.firm_id
+WHERE fo.id = :folder_id AND fo.lease = :lease AND fo.lease_until > now()
+FOR KEY SHARE OF f, fo
+""")
+
+_STILL_OURS = text("""
+SELECT id FROM entries WHERE id = ANY(:ids) AND state = 'posting' AND lease = :lease
+  AND lease_until > now() ORDER BY id FOR UPDATE
+""")
+
+_CUTS = text("""
+UPDATE entries e SET cuts = v.cuts
+FROM jsonb_to_recordset(CAST(:cuts AS jsonb)) AS v(id bigint, cuts jsonb)
+WHERE e.id = v.id AND e.cuts <> v.cuts
+""")
+
+
+def mark(
+    connection: Connection, folder: FolderRow, lease: uuid.UUID, ready: Sequence[Ready]
+) -> int | None:
+    """The mark: from its commit on, these entries may be in Loop. The import's id.
+
+    None where the lease has run out or a hold has come: then nothing may be sent.
+    """
+    holds = connection.execute(_HOLDS, {"folder_id": folder.id, "lease": lease}).one_or_none()
+    if holds is None or holds.held_by is not None:
+        return None
+    ids = [one.entry for one in ready]
+    ours = connection.execute(_STILL_OURS, {"ids": ids, "lease": lease}).scalars().all()
+    if len(ours) != len(ids):
+        return None
+    import_id: int = connection.execute(
+        text("INSERT INTO imports (firm_id, folder_id) VALUES (:firm_id, :folder_id) RETURNING id"),
+        {"firm_id": folder.firm_id, "folder_id": folder.id},
+    ).scalar_one()
+    connection.execute(
+        insert(attempts),
+        [
+            {
+                "firm_id": folder.firm_id,
+                "folder_id": folder.id,
+                "entry": one.entry,
+                "entry_id": one.entry_id,
+                "import_id": import_id,
+                "lines": one.lines,
+            }
+            for one in ready
+        ],
+    )
+    connection.execute(
+        _CUTS, {"cuts": Jsonb([{"id": one.entry, "cuts": one.cuts} for one in ready])}
+    )
+    return import_id
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    case_id: int
+    reason: Reason
+    message: str
+
+
+def hold_of(connection: Connection, folder_id: int) -> Hold | None:
+    """The case that holds the folder or its firm."""
+    row = connection.execute(
+        text(
+            "SELECT c.id, c.reason, c.message FROM folders fo JOIN firms f ON f.id = fo.firm_id "
+            "JOIN cases c ON c.id = coalesce(f.held_by, fo.held_by) "
+            "WHERE fo.id = :folder_id FOR KEY SHARE OF fo, f"
+        ),
+        {"folder_id": folder_id},
+    ).one_or_none()
+    return None if row is None else Hold(row.id, Reason(row.reason), row.message)

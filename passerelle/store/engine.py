@@ -1,0 +1,89 @@
+"""The connection pool, made after a worker's fork, and the schema's version."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+T = TypeVar("T")
+
+
+def make_engine(database_url: str, pool_size: int = 5, **options: Any) -> Engine:
+    """An engine on PostgreSQL through psycopg 3; sessions speak UTC.
+
+    A dead server is noticed within about half a minute instead of never: connections are
+    checked when taken from the pool and kept alive below it.
+    """
+    return create_engine(
+        make_url(database_url).set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        # An error's text never shows what was stored.
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            "application_name": "passerelle",
+            # A writer that hangs would hold rows for ever.
+            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60s "
+            "-c lock_timeout=30s",
+        },
+        **options,
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "migrations:.")
+    return config
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to this version. Several at once: the second waits, then does nothing."""
+    config = _config()
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_lock(hashtext('passerelle.migrations'))")
+        connection.commit()
+        try:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+        finally:
+            connection.rollback()
+            connection.exec_driver_sql(
+                "SELECT pg_advisory_unlock(hashtext('passerelle.migrations'))"
+            )
+            connection.commit()
+
+
+def revisions(engine: Engine) -> tuple[str | None, str | None]:
+    """The schema's revision in the database, and the one that this version needs."""
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def transact(engine: Engine, work: Callable[[Connection], T], *, tries: int) -> T:
+    """Run `work` in a transaction; again where it met another one or lost its connection.
+
+    The pauses between tries add up to half a second for 5 and to half a minute for 20.
+    """
+    for attempt in range(tries):
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except (IntegrityError, OperationalError):
+            if attempt == tries - 1:
+                raise
+            time.sleep(min(2.0, 0.03 * 2**attempt))
+    raise ValueError("no tries")

@@ -1,0 +1,157 @@
+"""Import requests: the answer to each, what it means for its entries, and its polls."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from passerelle.domain.outcome import Answer, Outcome
+from passerelle.domain.states import Scope, State
+from passerelle.store.cases import Cause, hold, open_case
+from passerelle.store.revisions import settle_revisions
+from passerelle.store.transitions import Change, halves, move
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import request and those of its entries whose attempt is open."""
+
+    id: int
+    firm_id: int
+    folder_id: int
+    entries: list[int]
+
+
+def lock_import(connection: Connection, import_id: int) -> Import:
+    """The import request, locked, so that two answers to it are recorded one after the other."""
+    row = connection.execute(
+        text("SELECT id, firm_id, folder_id FROM imports WHERE id = :id FOR UPDATE"),
+        {"id": import_id},
+    ).one()
+    open_ = connection.execute(
+        text("SELECT entry FROM attempts WHERE import_id = :id AND closed_at IS NULL ORDER BY id"),
+        {"id": import_id},
+    ).scalars()
+    return Import(row.id, row.firm_id, row.folder_id, list(open_))
+
+
+def write_answer(
+    connection: Connection, import_id: int, answer: Answer, poll_in: float | None
+) -> None:
+    """What came back for the POST; with `poll_in`, when Loop is asked how far it is."""
+    connection.execute(
+        text(
+            "UPDATE imports SET answered_at = now(), answer = :answer, http_status = :status, "
+            "message = :message, request_id = :request_id, "
+            "poll_at = now() + make_interval(secs => CAST(:poll_in AS float)) WHERE id = :id"
+        ),
+        {
+            "id": import_id,
+            "answer": answer.sort,
+            "status": answer.http_status,
+            "message": answer.message or None,
+            "request_id": answer.request_id,
+            "poll_in": poll_in,
+        },
+    )
+
+
+# From where an answer may move an entry. An open attempt of the import is the guard: nothing
+# was sent since. `posted` as a late answer may find the entry anywhere (rule 4).
+_FROM = {
+    State.POSTED: {
+        State.POSTING,
+        State.UNCERTAIN,
+        State.RECEIVED,
+        State.WAITING,
+        State.PARKED,
+    },
+    State.SYNCED: {State.POSTED, State.UNCERTAIN, State.PARKED},
+    State.UNCERTAIN: {State.POSTING, State.POSTED},
+    State.WAITING: {State.POSTING, State.POSTED, State.UNCERTAIN},
+    State.PARKED: {State.POSTING, State.POSTED, State.UNCERTAIN},
+}
+
+
+def apply(
+    connection: Connection, request: Import, outcome: Outcome, message: str, due_in: float = 0.0
+) -> None:
+    """Let an outcome come true for every entry of an import request.
+
+    A hold is taken before the entries are touched: folder first, then entries, is the order in
+    which everybody locks.
+    """
+    case_id = _case(connection, request, outcome, message)
+    if outcome.closing is not None:
+        connection.execute(
+            text(
+                "UPDATE attempts SET closed_at = now(), closed_as = :closing "
+                "WHERE import_id = :import_id AND closed_at IS NULL"
+            ),
+            {"import_id": request.id, "closing": outcome.closing},
+        )
+    parts = halves(request.entries) if outcome.halve else [(request.entries, None)]
+    for ids, half in parts:
+        change = Change(
+            outcome.to, outcome.reason, message or None, case_id, request.id, due_in, half
+        )
+        move(connection, ids, _FROM[outcome.to], change)
+    settle_revisions(connection, request.entries)
+
+
+def _case(connection: Connection, request: Import, outcome: Outcome, message: str) -> int | None:
+    if outcome.scope is None or outcome.reason is None:
+        return None
+    folder_id = None if outcome.scope is Scope.FIRM else request.folder_id
+    # Equal refusals of a folder are one case; a hold is one by its reason alone.
+    cause = "" if outcome.hold else message
+    found = Cause(outcome.scope, request.firm_id, folder_id, outcome.reason, message, cause)
+    return hold(connection, found) if outcome.hold else open_case(connection, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """An import whose status is to be asked, with its firm's sealed credentials."""
+
+    id: int
+    firm_id: int
+    request_id: str
+    polls: int
+    api_key: bytes
+    api_secret: bytes
+    subscription_key: bytes
+
+
+_TAKE_POLL = text("""
+UPDATE imports i SET poll_at = now() + make_interval(secs => :seconds), polls = polls + 1
+FROM firms f
+WHERE i.id = :id AND i.poll_at <= now() AND f.id = i.firm_id AND f.held_by IS NULL
+  AND (f.paused_until IS NULL OR f.paused_until <= now())
+RETURNING i.id, i.firm_id, i.request_id, i.polls, f.api_key, f.api_secret, f.subscription_key
+""")
+
+
+def take_poll(connection: Connection, import_id: int, seconds: float) -> Poll | None:
+    """Take a due poll for so many seconds; None where it is not due or the firm is left alone."""
+    row = connection.execute(_TAKE_POLL, {"id": import_id, "seconds": seconds}).one_or_none()
+    return None if row is None else Poll(**row._asdict())
+
+
+def poll_again(connection: Connection, import_id: int, status: int | None, poll_in: float) -> None:
+    connection.execute(
+        text(
+            "UPDATE imports SET status = coalesce(:status, status), "
+            "poll_at = now() + make_interval(secs => :poll_in) WHERE id = :id"
+        ),
+        {"id": import_id, "status": status, "poll_in": poll_in},
+    )
+
+
+def write_end(connection: Connection, import_id: int, status: int | None, message: str) -> None:
+    """The import has ended, or Loop will not tell any more: no more polls."""
+    connection.execute(
+        text(
+            "UPDATE imports SET status = :status, message = coalesce(:message, message), "
+            "poll_at = NULL, ended_at = now() WHERE id = :id"
+        ),
+        {"id": import_id, "status": status, "message": message or None},
+    )

@@ -1,0 +1,308 @@
+"""The tables. What a column means stands beside it; states and reasons come from the domain.
+
+Every row of a firm's data carries `firm_id`, and composite foreign keys hold it to its parents,
+so that no join can show one firm another's rows.
+"""
+
+import enum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from passerelle.domain.states import CaseState, Closing, Reason, Scope, State
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, words: type[enum.StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _id() -> Column[int]:
+    return Column("id", BigInteger, Identity(), primary_key=True)
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _since(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+firms = Table(
+    "firms",
+    metadata,
+    _id(),
+    Column("code", Text, nullable=False, unique=True),
+    # Folded and trimmed: two registered firms may not differ by case or outer blanks (rule 21).
+    Column("code_key", Text, nullable=False),
+    # An event may name a firm before `firm add` does; such a row has no credentials.
+    Column("registered_at", DateTime(timezone=True)),
+    Column("api_key", LargeBinary),
+    Column("api_secret", LargeBinary),
+    Column("subscription_key", LargeBinary),
+    # Keyed hash of the API key: one key belongs to one firm.
+    Column("api_key_hash", LargeBinary, unique=True),
+    # The case that holds everything of the firm.
+    Column("held_by", BigInteger),
+    # Loop is not asked for this firm before this time; why, and how often in a row.
+    _time("paused_until"),
+    Column("pause_reason", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    # Requests a second, and when the next request has its turn.
+    Column("pace", Float),
+    _time("next_turn_at"),
+    _since("created_at"),
+    ForeignKeyConstraint(["id", "held_by"], ["cases.firm_id", "cases.id"], use_alter=True),
+    CheckConstraint(
+        "(registered_at IS NULL) = (api_key IS NULL) AND (registered_at IS NULL) = "
+        "(api_secret IS NULL) AND (registered_at IS NULL) = (subscription_key IS NULL)",
+        name="registered",
+    ),
+    Index("uq_firms_code_key_registered", "code_key", unique=True,
+          postgresql_where=text("registered_at IS NOT NULL")),
+)  # fmt: skip
+
+folders = Table(
+    "folders",
+    metadata,
+    _id(),
+    Column("firm_id", BigInteger, ForeignKey("firms.id"), nullable=False),
+    Column("code", Text, nullable=False),
+    Column("code_key", Text, nullable=False),
+    Column("name", Text),
+    Column("open_from", Date),
+    Column("open_to", Date),
+    Column("create_accounts", Boolean, nullable=False, server_default="false"),
+    # By command or because Loop knew it; none: Loop is asked before the first POST.
+    _time("registered_at"),
+    # The case that holds everything of the folder.
+    Column("held_by", BigInteger),
+    # One delivery at a time (rule 6).
+    Column("lease", Uuid),
+    _time("lease_until"),
+    # When upkeep last rang for it.
+    _time("rung_at"),
+    _since("created_at"),
+    UniqueConstraint("firm_id", "id"),
+    UniqueConstraint("firm_id", "code"),
+    ForeignKeyConstraint(
+        ["firm_id", "held_by"], ["cases.firm_id", "cases.id"], use_alter=True
+    ),
+    Index("uq_folders_code_key_registered", "firm_id", "code_key", unique=True,
+          postgresql_where=text("registered_at IS NOT NULL")),
+)  # fmt: skip
+
+cases = Table(
+    "cases",
+    metadata,
+    _id(),
+    Column("scope", Text, nullable=False),
+    Column("firm_id", BigInteger, ForeignKey("firms.id"), nullable=False),
+    Column("folder_id", BigInteger),
+    Column("reason", Text, nullable=False),
+    # What tells causes of one reason and scope apart: an auxiliary code, a normalised message.
+    Column("cause", Text, nullable=False, server_default=""),
+    Column("message", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=CaseState.OPEN),
+    _since("opened_at"),
+    _time("closed_at"),
+    _time("last_probe_at"),
+    UniqueConstraint("firm_id", "id"),
+    ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
+    _one_of("scope", Scope),
+    _one_of("state", CaseState),
+    _one_of("reason", Reason),
+    CheckConstraint("(scope = 'firm') = (folder_id IS NULL)", name="folder"),
+    CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
+    Index("uq_cases_open", "firm_id", "folder_id", "reason", "cause", unique=True,
+          postgresql_where=text("state = 'open'"), postgresql_nulls_not_distinct=True),
+)  # fmt: skip
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("firm_id", BigInteger, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    _since("received_at"),
+    ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    _id(),
+    Column("firm_id", BigInteger, nullable=False),
+    Column("folder_id", BigInteger, nullable=False),
+    # The hub's id and revision.
+    Column("entry_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    # The event's `entry` as it came, and the fingerprint of its content without attachment.
+    Column("entry", JSONB, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("line_count", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("message", Text),
+    Column("case_id", BigInteger),
+    Column("cuts", JSONB, nullable=False, server_default="[]"),
+    # Not claimed before this time.
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Who is delivering it, until when.
+    Column("lease", Uuid),
+    _time("lease_until"),
+    # A half of a refused import request: its entries are sent together, apart from others.
+    Column("half", Uuid),
+    # Runs that ended before the mark without a word.
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    _since("received_at"),
+    _time("synced_at"),
+    UniqueConstraint("firm_id", "id"),
+    UniqueConstraint("firm_id", "folder_id", "entry_id", "revision"),
+    ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
+    ForeignKeyConstraint(["firm_id", "case_id"], ["cases.firm_id", "cases.id"]),
+    _one_of("state", State),
+    _one_of("reason", Reason),
+    CheckConstraint("(state = 'parked') = (case_id IS NOT NULL)", name="parked_case"),
+    CheckConstraint("(state = 'posting') = (lease IS NOT NULL)", name="posting_lease"),
+    CheckConstraint("state <> 'parked' OR reason IS NOT NULL", name="parked_reason"),
+    CheckConstraint("(state = 'synced') = (synced_at IS NOT NULL)", name="synced"),
+    Index("ix_entries_unsent", "folder_id", "due_at", "id",
+          postgresql_where=text("state IN ('received', 'waiting')")),
+    Index("ix_entries_lease_until", "lease_until", postgresql_where=text("state = 'posting'")),
+    Index("ix_entries_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
+)  # fmt: skip
+
+transitions = Table(
+    "transitions",
+    metadata,
+    _id(),
+    Column("firm_id", BigInteger, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("reason", Text),
+    Column("message", Text),
+    # The import request that it came with, if any.
+    Column("import_id", BigInteger),
+    _since("at"),
+    ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
+    Index("ix_transitions_entry", "entry"),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    _id(),
+    Column("firm_id", BigInteger, nullable=False),
+    Column("folder_id", BigInteger, nullable=False),
+    # The mark: from here on it may have reached Loop.
+    Column("sent_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _time("answered_at"),
+    # How the answer was sorted, and what Loop said.
+    Column("answer", Text),
+    Column("http_status", Integer),
+    Column("message", Text),
+    Column("request_id", Text),
+    # Following up: Loop's last status, when it is asked next, how often it was.
+    Column("status", Integer),
+    Column("polls", Integer, nullable=False, server_default="0"),
+    _time("poll_at"),
+    # When upkeep last rang for that.
+    _time("rung_at"),
+    _time("ended_at"),
+    UniqueConstraint("firm_id", "id"),
+    ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
+    Index("ix_imports_poll_at", "poll_at", postgresql_where=text("poll_at IS NOT NULL")),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _id(),
+    Column("firm_id", BigInteger, nullable=False),
+    Column("folder_id", BigInteger, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    Column("entry_id", Text, nullable=False),
+    Column("import_id", BigInteger, nullable=False),
+    # The lines exactly as they were sent.
+    Column("lines", JSONB, nullable=False),
+    _time("closed_at"),
+    Column("closed_as", Text),
+    ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
+    ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
+    ForeignKeyConstraint(["firm_id", "import_id"], ["imports.firm_id", "imports.id"]),
+    _one_of("closed_as", Closing),
+    CheckConstraint("(closed_at IS NULL) = (closed_as IS NULL)", name="closed"),
+    # Rule 2: one open attempt per firm, folder and entry id, whatever the revision.
+    Index("uq_attempts_open", "firm_id", "folder_id", "entry_id", unique=True,
+          postgresql_where=text("closed_at IS NULL")),
+    Index("ix_attempts_entry", "entry"),
+    Index("ix_attempts_import_id", "import_id"),
+)  # fmt: skip
+
+refused_events = Table(
+    "refused_events",
+    metadata,
+    _id(),
+    # SHA-256 of the body: delivered again, it is still one refused event.
+    Column("content_hash", LargeBinary, nullable=False, unique=True),
+    # Bytes, because PostgreSQL's text and jsonb refuse U+0000 and lone surrogates.
+    Column("body", LargeBinary, nullable=False),
+    Column("event_id", Text),
+    Column("errors", JSONB, nullable=False),
+    Column("deliveries", Integer, nullable=False, server_default="1"),
+    _since("received_at"),
+    _since("last_received_at"),
+    # When a retry took it in after all.
+    _time("taken_in_at"),
+)
+
+auxiliary_codes = Table(
+    "auxiliary_codes",
+    metadata,
+    Column("firm_id", BigInteger, primary_key=True),
+    Column("folder_id", BigInteger, primary_key=True),
+    # The normalised code, whole, and what goes to Loop for it.
+    Column("code", Text, primary_key=True),
+    Column("loop_code", Text, nullable=False),
+    _since("since"),
+    ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
+    # Two codes that become equal by the cut are not merged: the second finds this taken.
+    UniqueConstraint("firm_id", "folder_id", "loop_code"),
+)

@@ -1,0 +1,69 @@
+"""A firm's pace and pauses, shared by all workers (engine rules 8 and 9)."""
+
+from sqlalchemy import Connection, text
+
+# A turn that is further away is not taken: it would be lost if its holder died.
+LONGEST_WAIT = 2.0
+
+_TAKE_TURN = text("""
+UPDATE firms SET
+    pace = least(:most, coalesce(pace, :start)),
+    next_turn_at = greatest(coalesce(next_turn_at, clock_timestamp()), clock_timestamp())
+        + make_interval(secs => 1 / least(:most, coalesce(pace, :start)))
+WHERE id = :firm_id AND coalesce(next_turn_at, clock_timestamp())
+    <= clock_timestamp() + make_interval(secs => :longest)
+RETURNING greatest(0, extract(epoch FROM next_turn_at - clock_timestamp()) - 1 / pace)::float
+""")
+
+
+def take_turn(connection: Connection, firm_id: int, start: float, most: float) -> float | None:
+    """Seconds until this firm's next request may go out; None where the queue is too long."""
+    return connection.execute(
+        _TAKE_TURN, {"firm_id": firm_id, "start": start, "most": most, "longest": LONGEST_WAIT}
+    ).scalar_one_or_none()
+
+
+_GROWTH = 0.5
+_SLOWEST = 0.2
+
+
+def answered(connection: Connection, firm_id: int, most: float) -> None:
+    """Loop answered: failures are forgotten, the pace grows."""
+    connection.execute(
+        text(
+            "UPDATE firms SET failures = 0, paused_until = NULL, pause_reason = NULL, "
+            "pace = least(:most, pace + :growth) WHERE id = :firm_id "
+            "AND (failures > 0 OR paused_until IS NOT NULL OR pace < :most)"
+        ),
+        {"firm_id": firm_id, "most": most, "growth": _GROWTH},
+    )
+
+
+def failures(connection: Connection, firm_id: int) -> int:
+    """Count one more failure of Loop in a row; how many they are now."""
+    count: int = connection.execute(
+        text("UPDATE firms SET failures = failures + 1 WHERE id = :firm_id RETURNING failures"),
+        {"firm_id": firm_id},
+    ).scalar_one()
+    return count
+
+
+def pause(
+    connection: Connection, firm_id: int, seconds: float, reason: str, *, throttled: bool
+) -> None:
+    """Leave Loop alone for this firm; where Loop throttled, the pace halves and stays there."""
+    connection.execute(
+        text(
+            "UPDATE firms SET pause_reason = :reason, paused_until = greatest("
+            "coalesce(paused_until, now()), now() + make_interval(secs => :seconds)), "
+            "pace = CASE WHEN :throttled THEN greatest(:slowest, pace / 2) ELSE pace END "
+            "WHERE id = :firm_id"
+        ),
+        {
+            "firm_id": firm_id,
+            "seconds": seconds,
+            "reason": reason,
+            "throttled": throttled,
+            "slowest": _SLOWEST,
+        },
+    )

@@ -1,0 +1,170 @@
+"""Firms and folders: found, made and locked for an intake; registered by command."""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A firm or a folder as an arriving entry sees it."""
+
+    id: int
+    code: str
+    registered: bool
+    # The case that holds it, and that case's reason and message.
+    held_by: int | None
+    held_reason: str | None
+    held_message: str | None
+
+
+def code_key(code: str) -> str:
+    """Codes that differ only by case or outer blanks have the same key (engine rule 21)."""
+    return code.strip().casefold()
+
+
+# A key-share lock waits for the opening or closing of a case (which takes the row for update) and
+# makes it wait, but lets deliveries renew leases and pace on the same row. A firm without
+# registration is taken for update at once: a case will be opened for it, and two intakes that
+# both share the row would wait for each other.
+_PLACES = """
+SELECT p.id, p.code, p.registered_at IS NOT NULL AS registered, p.held_by,
+       c.reason AS held_reason, c.message AS held_message
+FROM {table} p LEFT JOIN cases c ON c.id = p.held_by
+WHERE p.code = ANY(:codes) {owner}
+ORDER BY p.id FOR {lock} OF p
+"""
+
+
+def _locked(connection: Connection, statement: str, values: dict[str, Any]) -> dict[str, Place]:
+    rows = connection.execute(text(statement), values).all()
+    return {row.code: Place(**row._asdict()) for row in rows}
+
+
+def lock_firms(connection: Connection, codes: Collection[str]) -> dict[str, Place]:
+    """The firms of these codes, locked until the transaction ends."""
+    places: dict[str, Place] = {}
+    for registered, lock in (("NOT", "KEY SHARE"), ("", "UPDATE")):
+        owner = f"AND p.registered_at IS {registered} NULL"
+        statement = _PLACES.format(table="firms", owner=owner, lock=lock)
+        places |= _locked(connection, statement, {"codes": list(codes)})
+    return places
+
+
+def lock_folders(connection: Connection, firm_id: int, codes: Collection[str]) -> dict[str, Place]:
+    """The firm's folders of these codes, locked until the transaction ends."""
+    statement = _PLACES.format(table="folders", owner="AND p.firm_id = :firm_id", lock="KEY SHARE")
+    return _locked(connection, statement, {"codes": list(codes), "firm_id": firm_id})
+
+
+def near_firm(connection: Connection, code: str) -> str | None:
+    """A registered firm's code that differs from this one only by case or outer blanks."""
+    return connection.execute(
+        text(
+            "SELECT code FROM firms WHERE code_key = :key AND code <> :code "
+            "AND registered_at IS NOT NULL"
+        ),
+        {"key": code_key(code), "code": code},
+    ).scalar_one_or_none()
+
+
+def near_folder(connection: Connection, firm_id: int, code: str) -> str | None:
+    """A registered folder's code that differs from this one only by case or outer blanks."""
+    return connection.execute(
+        text(
+            "SELECT code FROM folders WHERE firm_id = :firm_id AND code_key = :key "
+            "AND code <> :code AND registered_at IS NOT NULL"
+        ),
+        {"firm_id": firm_id, "key": code_key(code), "code": code},
+    ).scalar_one_or_none()
+
+
+def add_codes(connection: Connection, codes: Sequence[str], firm_id: int | None = None) -> None:
+    """Make unregistered firms (or folders of a firm) where these codes are not known yet."""
+    rows = [{"code": code, "key": code_key(code), "firm_id": firm_id} for code in sorted(codes)]
+    if not rows:
+        return
+    statement = (
+        "INSERT INTO firms (code, code_key) VALUES (:code, :key) ON CONFLICT (code) DO NOTHING"
+        if firm_id is None
+        else "INSERT INTO folders (firm_id, code, code_key) VALUES (:firm_id, :code, :key) "
+        "ON CONFLICT (firm_id, code) DO NOTHING"
+    )
+    connection.execute(text(statement), rows)
+
+
+def register_folder(connection: Connection, folder_id: int) -> None:
+    """Loop knows this folder."""
+    connection.execute(
+        text("UPDATE folders SET registered_at = now() WHERE id = :id AND registered_at IS NULL"),
+        {"id": folder_id},
+    )
+
+
+def registered_firm(connection: Connection, code: str) -> int | None:
+    return connection.execute(
+        text("SELECT id FROM firms WHERE code = :code AND registered_at IS NOT NULL"),
+        {"code": code},
+    ).scalar_one_or_none()
+
+
+def owner_of_key(connection: Connection, hashes: Sequence[bytes]) -> str | None:
+    """The firm whose API key has one of these hashes."""
+    return connection.execute(
+        text("SELECT code FROM firms WHERE api_key_hash = ANY(:hashes)"), {"hashes": list(hashes)}
+    ).scalar_one_or_none()
+
+
+def register_firm(
+    connection: Connection,
+    code: str,
+    api_key: bytes,
+    api_secret: bytes,
+    subscription_key: bytes,
+    api_key_hash: bytes,
+) -> int | None:
+    """Give a firm its sealed credentials; None where it has some already."""
+    return connection.execute(
+        text(
+            "UPDATE firms SET registered_at = now(), api_key = :api_key, "
+            "api_secret = :api_secret, subscription_key = :subscription_key, "
+            "api_key_hash = :api_key_hash WHERE code = :code AND registered_at IS NULL "
+            "RETURNING id"
+        ),
+        {
+            "code": code,
+            "api_key": api_key,
+            "api_secret": api_secret,
+            "subscription_key": subscription_key,
+            "api_key_hash": api_key_hash,
+        },
+    ).scalar_one_or_none()
+
+
+def add_folder(
+    connection: Connection,
+    firm_id: int,
+    code: str,
+    name: str | None,
+    open_from: dt.date | None,
+    open_to: dt.date | None,
+) -> bool:
+    """Register a folder; False where it is registered already."""
+    added = connection.execute(
+        text(
+            "UPDATE folders SET registered_at = now(), name = :name, open_from = :open_from, "
+            "open_to = :open_to WHERE firm_id = :firm_id AND code = :code "
+            "AND registered_at IS NULL"
+        ),
+        {
+            "firm_id": firm_id,
+            "code": code,
+            "name": name,
+            "open_from": open_from,
+            "open_to": open_to,
+        },
+    )
+    return added.rowcount == 1
