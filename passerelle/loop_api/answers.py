@@ -1,0 +1,135 @@
+"""The total table from what came back to how it is sorted: engine rule 7.
+
+What is not listed as harmless is UNKNOWN: it may have arrived.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.states import Reason
+from passerelle.loop_api.refusals import (
+    is_quota,
+    is_subscription_refusal,
+    recognise,
+    wait_in_words,
+)
+from schemas.loop import Accepted, Refused, import_answer
+
+_MESSAGE_LENGTH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one call came to: an answer (`status`, `headers`, `body`) or a `failure` in words."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    failure: str = ""
+    # Whether any byte of the request was written.
+    written: bool = True
+
+
+_NOT_JSON = object()
+
+
+def body_of(exchange: Exchange) -> Any:
+    """The decoded body; a value that no schema knows where it is no JSON."""
+    try:
+        return json.loads(exchange.body)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+def _message_of(exchange: Exchange) -> str:
+    """The gateway's or Loop's words; never a whole page."""
+    body = body_of(exchange)
+    if isinstance(body, dict):
+        error = body.get("error")
+        words = body.get("message") or (error.get("message") if isinstance(error, dict) else error)
+        if isinstance(words, str):
+            return " ".join(words.replace("\0", "").split())[:_MESSAGE_LENGTH]
+    return ""
+
+
+def retry_after(exchange: Exchange, message: str, at: datetime) -> float | None:
+    """The seconds that were asked for: header in seconds or as a date, else in the words."""
+    header = exchange.headers.get("Retry-After", "").strip()
+    if header.isascii() and header.isdigit():
+        return float(header)
+    if header:
+        try:
+            until = parsedate_to_datetime(header)
+        except ValueError:
+            return wait_in_words(message)
+        # The server's own clock, where it tells it: ours may be off.
+        since = exchange.headers.get("Date", "")
+        try:
+            start = parsedate_to_datetime(since)
+        except ValueError:
+            start = at
+        if until.tzinfo is None or start.tzinfo is None:
+            return wait_in_words(message)
+        return max(0.0, (until - start).total_seconds())
+    return wait_in_words(message)
+
+
+def sort_failure(exchange: Exchange) -> Answer:
+    """No answer came: harmless only where nothing at all was written."""
+    sort = Sort.UNKNOWN if exchange.written else Sort.AGAIN
+    return Answer(sort, exchange.failure, down=True)
+
+
+def sort_status(exchange: Exchange, at: datetime | None = None) -> Answer:
+    """An HTTP status other than 200, on any route."""
+    status = exchange.status or 0
+    message = _message_of(exchange)
+    shown = message or f"HTTP {status}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (
+        status == HTTPStatus.FORBIDDEN and is_quota(message)
+    ):
+        wait = retry_after(exchange, message, at or datetime.now(UTC))
+        return Answer(Sort.PAUSE, shown, status, retry_after=wait)
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        refusal = recognise(message)
+        reason = refusal.reason or Reason.CREDENTIALS_REFUSED
+        challenge = exchange.headers.get("WWW-Authenticate", "")
+        if is_subscription_refusal(message, challenge):
+            reason = Reason.CREDENTIALS_REFUSED
+        return Answer(Sort.PERSON, shown, status, reason=reason)
+    down = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
+    return Answer(Sort.UNKNOWN, shown, status, down=down)
+
+
+def sort_refusal(message: str) -> Answer:
+    """A refusal under HTTP 200. Reference: Loop API 3.7 and 5."""
+    refusal = recognise(message)
+    shown = message[:_MESSAGE_LENGTH]
+    if refusal.reason is not None:
+        return Answer(Sort.PERSON, shown, HTTPStatus.OK, reason=refusal.reason)
+    sort = Sort.REFUSED if refusal.definite else Sort.UNKNOWN
+    return Answer(sort, shown, HTTPStatus.OK)
+
+
+def sort_import(exchange: Exchange) -> Answer:
+    """The answer to `POST /importJson`: decided by the body, never by HTTP 200 alone."""
+    if exchange.status is None:
+        return sort_failure(exchange)
+    if exchange.status != HTTPStatus.OK:
+        return sort_status(exchange)
+    match import_answer(body_of(exchange)):
+        case Accepted(request_id):
+            return Answer(Sort.ACCEPTED, "", HTTPStatus.OK, request_id=request_id)
+        case Refused(_, message):
+            return sort_refusal(message)
+    return Answer(
+        Sort.UNKNOWN,
+        "Loop answered HTTP 200 with neither a request id nor an error.",
+        HTTPStatus.OK,
+    )

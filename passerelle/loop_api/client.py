@@ -1,0 +1,166 @@
+"""Loop's routes, as far as they are called. Reference: Loop API 1 to 3."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.states import Reason
+from passerelle.loop_api import wire
+from passerelle.loop_api.answers import (
+    Exchange,
+    body_of,
+    sort_failure,
+    sort_import,
+    sort_refusal,
+    sort_status,
+)
+from passerelle.loop_api.refusals import recognise
+from schemas.loop import Refused, import_answer, records, status_answer
+
+_CONNECT_SECONDS = 5.0
+_LARGEST_BODY = 32_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A firm's keys, decrypted; never shown."""
+
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    subscription_key: str = field(repr=False)
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "x-apikey": f"{self.api_key}:{self.api_secret}",
+            "Ocp-Apim-Subscription-Key": self.subscription_key,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """An import's status: 1 waiting, 2 running, 3 done, 4 failed, others unknown.
+
+    `reason` is what the message speaks of, where it is known. `known` False: Loop does not know
+    the request id.
+    """
+
+    status: int | None
+    message: str
+    reason: Reason | None = None
+    known: bool = True
+
+
+class Loop:
+    """Calls Loop; every call ends in an answer, none raises. One session a thread."""
+
+    def __init__(self, base_url: str, *, send_seconds: float, call_seconds: float) -> None:
+        self._base_url = base_url
+        self._send_seconds = send_seconds
+        self._call_seconds = call_seconds
+        self._local = threading.local()
+
+    def post_import(self, credentials: Credentials, body: bytes, started: float) -> Answer:
+        """Ask Loop to import. The deadlines count from `started`, on the clock of `wire.now`."""
+        return sort_import(self._call("importJson", credentials, body=body, started=started))
+
+    def import_status(self, credentials: Credentials, request_id: str) -> Status | Answer:
+        """How far an import is; an Answer where Loop did not say."""
+        query = {"accountingImportRequestId": request_id}
+        exchange = self._call("getImportStatus", credentials, query)
+        if exchange.status == HTTPStatus.NOT_FOUND:
+            return Status(None, "Loop does not know this import request.", known=False)
+        refused = self._not_ok(exchange)
+        if refused is not None:
+            return refused
+        body = body_of(exchange)
+        found = status_answer(body)
+        if found.status is None and isinstance(import_answer(body), Refused):
+            return Status(None, found.message or "", known=False)
+        if found.status is None:
+            return Answer(Sort.UNKNOWN, "Loop's status cannot be read.", HTTPStatus.OK)
+        message = found.message or ""
+        return Status(found.status, message, recognise(message).reason)
+
+    def read_folder(self, credentials: Credentials, folder: str) -> Answer:
+        """A cheap read that shows whether the key reaches a folder; ACCEPTED where it does."""
+        exchange = self._call(
+            "journal", credentials, {"codeDossier": folder, "skip": "0", "take": "1"}
+        )
+        refused = self._not_ok(exchange)
+        if refused is not None:
+            return refused
+        body = body_of(exchange)
+        if isinstance(answer := import_answer(body), Refused):
+            return sort_refusal(answer.message)
+        if records(body) is None:
+            return Answer(Sort.UNKNOWN, "Loop's list cannot be read.", HTTPStatus.OK)
+        return Answer(Sort.ACCEPTED, "", HTTPStatus.OK)
+
+    @staticmethod
+    def _not_ok(exchange: Exchange) -> Answer | None:
+        if exchange.status is None:
+            return sort_failure(exchange)
+        return None if exchange.status == HTTPStatus.OK else sort_status(exchange)
+
+    def _call(
+        self,
+        route: str,
+        credentials: Credentials,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: bytes | None = None,
+        started: float | None = None,
+    ) -> Exchange:
+        start = wire.now() if started is None else started
+        end_by = start + self._call_seconds
+        with wire.calling(start + self._send_seconds, end_by) as call:
+            try:
+                response = self._session().request(
+                    "GET" if body is None else "POST",
+                    f"{self._base_url}/{route}",
+                    params=query,
+                    data=body,
+                    headers=credentials.headers(),
+                    timeout=(_CONNECT_SECONDS, self._call_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                with response:
+                    content = response.raw.read(_LARGEST_BODY + 1, decode_content=True)
+            # ValueError: what requests makes of a URL or header that it cannot send.
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                return Exchange(failure=_in_words(error), written=call.written)
+        if len(content) > _LARGEST_BODY:
+            return Exchange(failure="Loop's answer is too large.")
+        return Exchange(response.status_code, response.headers, content)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = wire.make_session()
+        return session
+
+
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (wire.SendDeadlineError, "The time to send had passed."),
+    (requests.exceptions.SSLError, "No trusted TLS connection to Loop."),
+    (requests.exceptions.ConnectTimeout, "Loop could not be reached in time."),
+    (requests.exceptions.ProxyError, "The proxy on the way to Loop refused."),
+    (requests.exceptions.Timeout, "Loop did not answer in time."),
+    (requests.exceptions.ConnectionError, "The connection to Loop failed or was cut."),
+)
+
+
+def _in_words(error: Exception) -> str:
+    """A failure without addresses and without what was sent."""
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words
+    return f"The call to Loop failed ({type(error).__name__})."

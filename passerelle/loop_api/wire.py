@@ -1,0 +1,139 @@
+"""One call to Loop on the wire: when it may still write, when it ends, whether it wrote.
+
+requests' timeouts are per read and not in total, and cannot keep a request from being written
+late; engine rule 5 asks for both.
+"""
+
+import contextvars
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_CHUNK = 65_536
+_USER_TIMEOUT_MS = 20_000
+
+# Goes on while the machine sleeps, where the system has such a clock.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def now() -> float:
+    """Seconds on a clock that goes on during suspension; only differences mean anything."""
+    return time.clock_gettime(_CLOCK)
+
+
+class SendDeadlineError(OSError):
+    """The time to write the request had passed; see `Call.written` for what had been written."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call under way: nothing is written after `send_by`, nothing is read after `end_by`."""
+
+    send_by: float
+    end_by: float
+    written: bool = False
+    sock: socket.socket | None = field(default=None, repr=False)
+
+    def send(self, sock: socket.socket, data: memoryview) -> None:
+        self.sock = sock
+        read_timeout = sock.gettimeout()
+        for start in range(0, len(data), _CHUNK):
+            left = self.send_by - now()
+            if left <= 0:
+                raise SendDeadlineError("the time to send had passed")
+            sock.settimeout(left)
+            self.written = True
+            sock.sendall(data[start : start + _CHUNK])
+        sock.settimeout(read_timeout)
+
+    def cut(self) -> None:
+        """End the call from outside: the thread that reads sees the end of the stream."""
+        if self.sock is not None:
+            # The plain socket's method: the TLS one would take the session from under the reader.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+_current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
+
+
+@contextmanager
+def calling(send_by: float, end_by: float) -> Iterator[Call]:
+    """The requests of this thread inside are this call."""
+    call = Call(send_by, end_by)
+    token = _current.set(call)
+    watch = threading.Timer(max(0.0, end_by - now()), _cut, [call])
+    watch.daemon = True
+    watch.start()
+    try:
+        yield call
+    finally:
+        watch.cancel()
+        _current.reset(token)
+
+
+def _cut(call: Call) -> None:
+    try:
+        call.cut()
+    except OSError:
+        return  # closed already
+
+
+def _send(connection: Any, data: Any) -> None:
+    call = _current.get()
+    if call is None:
+        raise RuntimeError("a request to Loop outside of a call")
+    if connection.sock is None:
+        connection.connect()
+    call.send(connection.sock, memoryview(data))
+
+
+class _Connection(HTTPConnection):
+    def send(self, data: Any) -> None:
+        _send(self, data)
+
+
+class _TlsConnection(HTTPSConnection):
+    def send(self, data: Any) -> None:
+        _send(self, data)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        options = [
+            *HTTPConnection.default_socket_options,
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        ]
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            options.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS))
+        super().init_poolmanager(*args, socket_options=options, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def make_session() -> requests.Session:
+    """A session for one thread: pooled connections, no retries, no cookies kept.
+
+    Proxies are taken from the environment as usual.
+    """
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=1, max_retries=0))
+    return session
