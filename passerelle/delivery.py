@@ -1,0 +1,270 @@
+"""Delivering a folder's due entries: claim, mark, call, record (engine rules 1 to 8)."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, Engine
+
+from passerelle.domain.backoff import poll_delay, retry_delay
+from passerelle.domain.batching import Size, first_batch
+from passerelle.domain.limits import Cut, Limits
+from passerelle.domain.mapping import Destination, auxiliary_code, map_entry, short_auxiliary
+from passerelle.domain.outcome import Answer, Sort, of_post
+from passerelle.domain.states import Reason, Scope, State
+from passerelle.loop_api import wire
+from passerelle.loop_api.client import Credentials, Loop
+from passerelle.observe import log
+from passerelle.store import claims, pauses
+from passerelle.store.cases import Cause, collision, hold, open_case
+from passerelle.store.claims import Due, FolderRow, Ready
+from passerelle.store.crashes import crashed
+from passerelle.store.engine import transact
+from passerelle.store.imports import apply, lock_import, write_answer
+from passerelle.store.registry import register_folder
+from passerelle.store.revisions import settle_revisions
+from passerelle.store.transitions import Change, move
+from passerelle.store.vault import Vault
+from schemas.event import build_entry
+from schemas.loop import dump_import, dump_line, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How deliveries are made; seconds, requests a second."""
+
+    limits: Limits
+    send_origin: bool
+    lease_seconds: float
+    pace_start: float
+    pace_max: float
+
+
+class Delivery:
+    """`chance` gives numbers from 0 to 1; `checkpoint` is called after each named step."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        loop: Loop,
+        vault: Vault,
+        terms: Terms,
+        chance: Callable[[], float],
+        sleep: Callable[[float], None],
+        checkpoint: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._vault = vault
+        self._terms = terms
+        self._chance = chance
+        self._sleep = sleep
+        self._checkpoint = checkpoint
+
+    def deliver(self, folder_id: int) -> bool:
+        """Make one import request for the folder; whether more is due."""
+        lease = uuid.uuid4()
+        seconds = self._terms.lease_seconds
+        with self._engine.begin() as connection:
+            folder = claims.lease_folder(connection, folder_id, lease, seconds)
+            if folder is None:
+                return False
+        sent = self._turn(folder, lease)
+        with self._engine.begin() as connection:
+            claims.release_folder(connection, folder_id, lease)
+        if not sent:
+            return False
+        # Looked at after the release: a bell that came before it found the folder taken.
+        with self._engine.connect() as connection:
+            return claims.has_due(connection, folder_id)
+
+    def _turn(self, folder: FolderRow, lease: uuid.UUID) -> bool:
+        """Whether a request was made."""
+        with self._engine.begin() as connection:
+            wait = pauses.take_turn(
+                connection, folder.firm_id, self._terms.pace_start, self._terms.pace_max
+            )
+        if wait is None:
+            return False
+        self._sleep(wait)
+        credentials = Credentials(
+            self._vault.open(folder.api_key),
+            self._vault.open(folder.api_secret),
+            self._vault.open(folder.subscription_key),
+        )
+        if not folder.registered and not self._register(folder, credentials):
+            return False
+        return self._send(folder, lease, credentials)
+
+    def _register(self, folder: FolderRow, credentials: Credentials) -> bool:
+        """Ask Loop about a folder that only an event has named so far."""
+        answer = self._loop.read_folder(credentials, folder.code)
+        with self._engine.begin() as connection:
+            if answer.sort is Sort.ACCEPTED:
+                register_folder(connection, folder.id)
+                pauses.answered(connection, folder.firm_id, self._terms.pace_max)
+                return True
+            if answer.sort is Sort.PERSON and answer.reason is not None:
+                of_firm = answer.reason is Reason.CREDENTIALS_REFUSED
+                hold(
+                    connection,
+                    Cause(
+                        Scope.FIRM if of_firm else Scope.FOLDER,
+                        folder.firm_id,
+                        None if of_firm else folder.id,
+                        answer.reason,
+                        answer.message,
+                    ),
+                )
+            else:
+                self._pause(connection, folder.firm_id, answer)
+        return False
+
+    def _send(self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials) -> bool:
+        terms = self._terms
+        with self._engine.begin() as connection:
+            dues = claims.claim(
+                connection, folder.id, lease, terms.lease_seconds, terms.limits.batch_lines
+            )
+            codes = claims.auxiliary_loop_codes(connection, folder.id, _auxiliaries(dues))
+        self._checkpoint("claim")
+        ready = self._fitting(folder, lease, self._map(folder, dues, codes))
+        if not ready:
+            return bool(dues)
+        body = encode(_body(folder, ready))
+        started = wire.now()
+        with self._engine.begin() as connection:
+            import_id = claims.mark(connection, folder, lease, ready)
+            if import_id is None:
+                self._give_back(connection, folder, lease, [one.entry for one in ready])
+                return False
+        self._checkpoint("mark")
+        answer = self._loop.post_import(credentials, body, started)
+        self._checkpoint("call")
+        # What Loop said is worth waiting for the database.
+        transact(
+            self._engine, lambda connection: self._record(connection, import_id, answer), tries=20
+        )
+        self._checkpoint("record")
+        log.info(
+            "import request answered",
+            folder=folder.code,
+            import_id=import_id,
+            entries=len(ready),
+            answer=answer.sort,
+            request_id=answer.request_id,
+        )
+        return True
+
+    def _map(
+        self, folder: FolderRow, dues: Sequence[Due], codes: dict[str, str]
+    ) -> list[tuple[Ready, Size]]:
+        """The lines to send; an entry that cannot be mapped is taken out and harms no other."""
+        destination = Destination(
+            firm=folder.firm_code,
+            folder=folder.code,
+            limits=self._terms.limits,
+            send_origin=self._terms.send_origin,
+            loop_codes=codes,
+            accounts={},
+        )
+        mapped = []
+        for due in dues:
+            collided = next((c for c in _auxiliaries([due]) if c not in codes), None)
+            if collided is not None:
+                self._park_collision(folder, due, collided)
+                continue
+            try:
+                entry = build_entry(due.entry)
+                result = map_entry(entry, destination)
+                lines = [dump_line(line) for line in result.lines]
+            # A bug in mapping is this entry's alone; it is logged and counted, not swallowed.
+            except Exception:  # noqa: BLE001 idem
+                log.exception("mapping failed", entry=due.id)
+                with self._engine.begin() as connection:
+                    crashed(connection, [due.id], self._chance())
+                continue
+            ready = Ready(due.id, due.entry_id, lines, [_told(cut) for cut in result.cuts])
+            mapped.append((ready, Size(len(lines), len(encode(lines)), entry.siret)))
+        return mapped
+
+    def _fitting(
+        self, folder: FolderRow, lease: uuid.UUID, mapped: list[tuple[Ready, Size]]
+    ) -> list[Ready]:
+        """What fits one request; the rest goes back for the next."""
+        envelope = len(encode(_body(folder, ())))
+        fitting = first_batch([size for _, size in mapped], self._terms.limits, envelope=envelope)
+        rest = [ready.entry for ready, _ in mapped[fitting:]]
+        if rest:
+            with self._engine.begin() as connection:
+                self._give_back(connection, folder, lease, rest)
+        return [ready for ready, _ in mapped[:fitting]]
+
+    @staticmethod
+    def _give_back(
+        connection: Connection, folder: FolderRow, lease: uuid.UUID, ids: list[int]
+    ) -> None:
+        """Claimed, but nothing was sent: they wait, or are parked where a hold has come."""
+        held = claims.hold_of(connection, folder.id)
+        change = (
+            Change(State.WAITING)
+            if held is None
+            else Change(State.PARKED, held.reason, held.message, held.case_id)
+        )
+        move(connection, ids, {State.POSTING}, change, held_lease=lease)
+        settle_revisions(connection, ids)
+
+    def _park_collision(self, folder: FolderRow, due: Due, code: str) -> None:
+        cause = collision(
+            folder.firm_id, folder.id, code, short_auxiliary(code, self._terms.limits)
+        )
+        with self._engine.begin() as connection:
+            case_id = open_case(connection, cause)
+            change = Change(State.PARKED, cause.reason, cause.message, case_id)
+            move(connection, [due.id], {State.POSTING}, change)
+            settle_revisions(connection, [due.id])
+
+    def _record(self, connection: Connection, import_id: int, answer: Answer) -> None:
+        """Rule 4: the answer is written whatever became of the lease."""
+        request = lock_import(connection, import_id)
+        accepted = answer.sort is Sort.ACCEPTED
+        write_answer(
+            connection, import_id, answer, poll_delay(0, self._chance()) if accepted else None
+        )
+        outcome = of_post(answer, len(request.entries))
+        delay = 0.0
+        if outcome.pause:
+            delay = self._pause(connection, request.firm_id, answer)
+        elif answer.sort is not Sort.UNKNOWN:
+            pauses.answered(connection, request.firm_id, self._terms.pace_max)
+        apply(connection, request, outcome, answer.message, due_in=delay)
+
+    def _pause(self, connection: Connection, firm_id: int, answer: Answer) -> float:
+        failures = pauses.failures(connection, firm_id)
+        delay = retry_delay(failures, self._chance(), answer.retry_after)
+        pauses.pause(
+            connection, firm_id, delay, answer.message, throttled=answer.sort is Sort.PAUSE
+        )
+        return delay
+
+
+def _auxiliaries(dues: Sequence[Due]) -> list[str]:
+    """The normalised auxiliary codes of these entries."""
+    return [
+        auxiliary_code(line["auxiliary"]["code"])
+        for due in dues
+        for line in due.entry["lines"]
+        if "auxiliary" in line
+    ]
+
+
+def _body(folder: FolderRow, ready: Sequence[Ready]) -> dict[str, object]:
+    lines = [line for one in ready for line in one.lines]
+    return dump_import(folder.code, lines, create_accounts=folder.create_accounts)
+
+
+def _told(cut: Cut) -> dict[str, object]:
+    """A cut as the contract tells it."""
+    told = asdict(cut)
+    told["from"] = told.pop("from_")
+    return told

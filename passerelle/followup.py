@@ -1,0 +1,103 @@
+"""Following imports to their end: quickly at first, then ever slower (engine rules 14 and 15)."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, Engine
+
+from passerelle.domain.backoff import poll_delay, retry_delay
+from passerelle.domain.outcome import Answer, Outcome, Sort, of_status
+from passerelle.domain.states import Scope, State
+from passerelle.loop_api.client import Credentials, Loop, Status
+from passerelle.observe import log
+from passerelle.store import pauses
+from passerelle.store.cases import Cause, hold
+from passerelle.store.engine import transact
+from passerelle.store.imports import Poll, apply, lock_import, poll_again, take_poll, write_end
+from passerelle.store.vault import Vault
+
+ENDED_BADLY = "Loop ended the import with an error and did not say why; its history tells more."
+
+
+class FollowUp:
+    """`poll_seconds`: how long a poll may take before somebody else takes it over."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        loop: Loop,
+        vault: Vault,
+        poll_seconds: float,
+        pace: tuple[float, float],
+        chance: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._vault = vault
+        self._poll_seconds = poll_seconds
+        self._pace = pace
+        self._chance = chance
+        self._sleep = sleep
+
+    def follow_up(self, import_ids: Sequence[int]) -> None:
+        """Ask Loop how far these imports are, each that is due, and record what it says."""
+        for import_id in import_ids:
+            with self._engine.begin() as connection:
+                poll = take_poll(connection, import_id, self._poll_seconds)
+                if poll is None:
+                    continue
+                wait = pauses.take_turn(connection, poll.firm_id, *self._pace)
+            if wait is None:
+                self._wait(poll, None)
+                continue
+            self._sleep(wait)
+            credentials = Credentials(
+                self._vault.open(poll.api_key),
+                self._vault.open(poll.api_secret),
+                self._vault.open(poll.subscription_key),
+            )
+            said = self._loop.import_status(credentials, poll.request_id)
+            if isinstance(said, Answer):
+                self._no_status(poll, said)
+            else:
+                self._record(poll, said)
+
+    def _wait(self, poll: Poll, status: int | None) -> None:
+        with self._engine.begin() as connection:
+            poll_again(connection, poll.id, status, poll_delay(poll.polls, self._chance()))
+
+    def _record(self, poll: Poll, status: Status) -> None:
+        outcome = of_status(status.status, status.reason)
+        message = status.message
+        if not status.known:
+            outcome = Outcome(State.UNCERTAIN)
+        elif outcome is not None and outcome.to is State.UNCERTAIN:
+            message = message or ENDED_BADLY
+        with self._engine.begin() as connection:
+            pauses.answered(connection, poll.firm_id, self._pace[1])
+        if outcome is None:
+            self._wait(poll, status.status)
+            return
+        settled = outcome
+
+        def record(connection: Connection) -> None:
+            request = lock_import(connection, poll.id)
+            write_end(connection, poll.id, status.status, message)
+            apply(connection, request, settled, message)
+
+        transact(self._engine, record, tries=20)
+        log.info("import ended", import_id=poll.id, status=status.status, polls=poll.polls)
+
+    def _no_status(self, poll: Poll, answer: Answer) -> None:
+        with self._engine.begin() as connection:
+            if answer.sort is Sort.PERSON and answer.reason is not None:
+                # Whatever the words: a status route knows no folder, so it is the keys.
+                hold(
+                    connection, Cause(Scope.FIRM, poll.firm_id, None, answer.reason, answer.message)
+                )
+            elif answer.sort is Sort.PAUSE or answer.down:
+                failures = pauses.failures(connection, poll.firm_id)
+                delay = retry_delay(failures, self._chance(), answer.retry_after)
+                throttled = answer.sort is Sort.PAUSE
+                pauses.pause(connection, poll.firm_id, delay, answer.message, throttled=throttled)
+        self._wait(poll, None)

@@ -1,0 +1,364 @@
+"""Taking events in: one transaction for many, a verdict for each, nothing lost.
+
+A message is acknowledged after this has committed; what is refused is kept whole with its reasons.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from passerelle.domain.arrival import EVENT_CHANGED, Arrival, Verdict, compare
+from passerelle.domain.event import Event, Fault
+from passerelle.domain.fingerprint import entry_fingerprint, event_fingerprint
+from passerelle.domain.limits import Limits
+from passerelle.domain.mapping import auxiliary_code, short_auxiliary
+from passerelle.domain.states import Reason, Scope, State
+from passerelle.observe import log
+from passerelle.store import arrivals, registry
+from passerelle.store.cases import Cause, collision, hold, open_case
+from passerelle.store.engine import transact
+from passerelle.store.registry import Place
+from passerelle.store.revisions import settle_revisions
+from passerelle.store.transitions import Change, move, open_attempts
+from schemas.event import build, faults
+
+MANY = 1000
+"""Events in one `entries.submit_many`, at most."""
+
+FAILED = "passerelle failed on this event and has kept it: retry it after an upgrade."
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What became of the events; `folders` are those whose deliveries have something to do."""
+
+    new: int = 0
+    known: int = 0
+    refused: int = 0
+    folders: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Arriving:
+    raw: dict[str, Any]
+    event: Event
+    event_print: bytes
+    entry_print: bytes
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one transaction has done so far."""
+
+    new: int = 0
+    known: int = 0
+    refused: list[arrivals.Refused] = field(default_factory=list)
+    folders: set[int] = field(default_factory=set)
+
+    def refuse(self, arriving: _Arriving, fault: Fault) -> None:
+        self.refused.append(_refused(encode(arriving.raw), [fault], arriving.raw))
+
+
+def encode(raw: object) -> bytes:
+    """A decoded message as JSON text again. ASCII: lone surrogates stay what they were."""
+    return json.dumps(raw, default=str).encode("ascii")
+
+
+def _refused(body: bytes, found: Sequence[Fault], raw: object = None) -> arrivals.Refused:
+    event_id = raw.get("event_id") if isinstance(raw, dict) else None
+    try:
+        shown = str(uuid.UUID(event_id)) if isinstance(event_id, str) else None
+    except ValueError:
+        shown = None
+    return arrivals.Refused(
+        content_hash=hashlib.sha256(body).digest(),
+        body=body,
+        event_id=shown,
+        errors=[{"path": fault.path, "message": fault.message} for fault in found],
+    )
+
+
+class Intake:
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine = engine
+        self._limits = limits
+
+    def take_in(self, raws: Sequence[object]) -> TakenIn:
+        """Take events in, in order; a bad one does not harm its neighbours.
+
+        Raises:
+            OperationalError: the database is away; nothing was taken in, ask again.
+        """
+        try:
+            return self._take_in(raws)
+        except OperationalError:
+            raise
+        # A bug, or something that the database does not take: find the event and keep it.
+        except Exception:  # noqa: BLE001 idem
+            if len(raws) == 1:
+                log.exception("taking in failed")
+                return self.refuse(encode(raws[0]), FAILED)
+        parts = [self.take_in([raw]) for raw in raws]
+        return TakenIn(
+            new=sum(part.new for part in parts),
+            known=sum(part.known for part in parts),
+            refused=sum(part.refused for part in parts),
+            folders=frozenset().union(*(part.folders for part in parts)),
+        )
+
+    def _take_in(self, raws: Sequence[object]) -> TakenIn:
+        refused: list[arrivals.Refused] = []
+        arriving: list[_Arriving] = []
+        for raw in raws:
+            found = faults(raw)
+            if found or not isinstance(raw, dict):
+                refused.append(_refused(encode(raw), found, raw))
+                continue
+            event = build(raw)
+            arriving.append(
+                _Arriving(raw, event, event_fingerprint(event), entry_fingerprint(event.entry))
+            )
+        tally = self._store(arriving, refused)
+        return TakenIn(
+            new=tally.new,
+            known=tally.known,
+            refused=len(tally.refused) + len(refused),
+            folders=frozenset(tally.folders),
+        )
+
+    def take_in_many(self, raws: object) -> TakenIn:
+        """`take_in` for a list of at most `MANY`; anything else is one refused event."""
+        if not isinstance(raws, list):
+            return self.refuse(encode(raws), "Expected a list of events.")
+        if len(raws) > MANY:
+            return self.refuse(
+                encode(raws), f"Expected at most {MANY} events in a message, found {len(raws)}."
+            )
+        return self.take_in(raws)
+
+    def refuse(self, body: bytes, message: str) -> TakenIn:
+        """Keep a message that is no event at all, as a refused event with its raw body."""
+        with self._engine.begin() as connection:
+            arrivals.keep_refused(connection, [_refused(body, [Fault("", message)])])
+        return TakenIn(refused=1)
+
+    def _store(self, arriving: list[_Arriving], refused: list[arrivals.Refused]) -> _Tally:
+        def store(connection: Connection) -> _Tally:
+            tally = _Tally()
+            self._arrive(connection, arriving, tally)
+            arrivals.keep_refused(connection, [*refused, *tally.refused])
+            return tally
+
+        # Another intake may take in the same entry at the same time: the next try sees its rows.
+        return transact(self._engine, store, tries=_TRIES)
+
+    def _arrive(self, connection: Connection, arriving: Sequence[_Arriving], tally: _Tally) -> None:
+        seen = arrivals.seen_events(connection, {a.event.event_id for a in arriving})
+        fresh: list[_Arriving] = []
+        for one in arriving:
+            before = seen.setdefault(one.event.event_id, one.event_print)
+            if before is one.event_print:
+                fresh.append(one)
+            elif before == one.event_print:
+                tally.known += 1
+            else:
+                tally.refuse(one, EVENT_CHANGED)
+        firms = self._places(connection, {one.event.firm for one in fresh}, None)
+        for code in sorted(firms):
+            of_firm = [one for one in fresh if one.event.firm == code]
+            firm = firms[code]
+            if isinstance(firm, Fault):
+                for one in of_firm:
+                    tally.refuse(one, firm)
+                continue
+            folders = self._places(connection, {one.event.folder for one in of_firm}, firm.id)
+            for folder_code in sorted(folders):
+                of_folder = [one for one in of_firm if one.event.folder == folder_code]
+                folder = folders[folder_code]
+                if isinstance(folder, Fault):
+                    for one in of_folder:
+                        tally.refuse(one, folder)
+                else:
+                    _Folder(connection, self._limits, firm, folder, tally).arrive(of_folder)
+
+    @staticmethod
+    def _places(
+        connection: Connection, codes: set[str], firm_id: int | None
+    ) -> dict[str, Place | Fault]:
+        """Firms (or folders of a firm), locked; made where new, refused where nearly equal."""
+
+        def lock(these: Iterable[str]) -> dict[str, Place]:
+            if firm_id is None:
+                return registry.lock_firms(connection, list(these))
+            return registry.lock_folders(connection, firm_id, list(these))
+
+        def near(code: str) -> str | None:
+            if firm_id is None:
+                return registry.near_firm(connection, code)
+            return registry.near_folder(connection, firm_id, code)
+
+        found: dict[str, Place | Fault] = dict(lock(codes))
+        word = "firm" if firm_id is None else "folder"
+        for code in codes:
+            place = found.get(code)
+            if isinstance(place, Place) and place.registered:
+                continue
+            registered = near(code)
+            if registered is not None:
+                found[code] = Fault(
+                    f"/{word}", f"No {word} has this code, but one is registered as {registered}."
+                )
+        missing = codes - found.keys()
+        if missing:
+            registry.add_codes(connection, sorted(missing), firm_id)
+            found |= lock(missing)
+        return found
+
+
+class _Folder:
+    """The arrivals of one folder within a transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: Limits,
+        firm: Place,
+        folder: Place,
+        tally: _Tally,
+    ) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._firm = firm
+        self._folder = folder
+        self._tally = tally
+
+    def arrive(self, arriving: Sequence[_Arriving]) -> None:
+        # An entry that comes twice in one message is weighed against its own first arrival, so
+        # that one has to be a row by then.
+        rest = list(arriving)
+        while rest:
+            round_: list[_Arriving] = []
+            later: list[_Arriving] = []
+            ids: set[str] = set()
+            for one in rest:
+                (later if one.event.entry.id in ids else round_).append(one)
+                ids.add(one.event.entry.id)
+            self._round(round_, ids)
+            rest = later
+
+    def _round(self, arriving: list[_Arriving], ids: set[str]) -> None:
+        revisions = arrivals.known_revisions(self._connection, self._folder.id, ids)
+        news: list[tuple[_Arriving, Arrival]] = []
+        for one in arriving:
+            entry = one.event.entry
+            arrival = compare(entry.revision, one.entry_print, revisions.get(entry.id, ()))
+            if arrival.fault is not None:
+                self._tally.refuse(one, arrival.fault)
+            elif arrival.same is not None:
+                self._known(one, arrival.same.id)
+            else:
+                news.append((one, arrival))
+        self._insert(news)
+
+    def _known(self, one: _Arriving, entry: int) -> None:
+        self._tally.known += 1
+        arrivals.replace_attachment(
+            self._connection, entry, one.raw["entry"].get("attachment"), one.event.occurred_at
+        )
+        arrivals.insert_events(
+            self._connection, [(one.event.event_id, one.event_print, self._firm.id, entry)]
+        )
+
+    def _insert(self, news: list[tuple[_Arriving, Arrival]]) -> None:
+        if not news:
+            return
+        collided = self._register_auxiliaries([one for one, _ in news])
+        held = self._hold()
+        rows = [self._row(one, arrival, held, collided) for one, arrival in news]
+        ids = arrivals.insert_entries(self._connection, rows)
+        arrivals.insert_events(
+            self._connection,
+            [
+                (one.event.event_id, one.event_print, self._firm.id, id_)
+                for (one, _), id_ in zip(news, ids, strict=True)
+            ],
+        )
+        older = [id_ for _, arrival in news for id_ in arrival.replaces]
+        if older:
+            gone = sorted(set(older) - open_attempts(self._connection, older))
+            unsent = {State.RECEIVED, State.WAITING, State.PARKED}
+            move(self._connection, gone, unsent, Change(State.SUPERSEDED))
+        if any(arrival.already_synced for _, arrival in news):
+            settle_revisions(self._connection, ids)
+        self._tally.new += len(ids)
+        if any(row.state is State.RECEIVED for row in rows):
+            self._tally.folders.add(self._folder.id)
+
+    def _hold(self) -> tuple[Reason, str, int] | None:
+        """The case that holds whatever arrives here, if any."""
+        if not self._firm.registered:
+            message = f"No firm {self._firm.code} is registered: passerelle firm add."
+            cause = Cause(Scope.FIRM, self._firm.id, None, Reason.UNKNOWN_FIRM, message)
+            return cause.reason, message, hold(self._connection, cause)
+        for place in (self._firm, self._folder):
+            if place.held_by is not None:
+                return Reason(place.held_reason or ""), place.held_message or "", place.held_by
+        return None
+
+    def _register_auxiliaries(self, arriving: Sequence[_Arriving]) -> set[str]:
+        codes: dict[str, str] = {}
+        for one in arriving:
+            for line in one.event.entry.lines:
+                if line.auxiliary is not None:
+                    code = auxiliary_code(line.auxiliary.code)
+                    codes[code] = short_auxiliary(code, self._limits)
+        return arrivals.register_auxiliaries(
+            self._connection, self._firm.id, self._folder.id, codes
+        )
+
+    def _row(
+        self,
+        one: _Arriving,
+        arrival: Arrival,
+        held: tuple[Reason, str, int] | None,
+        collided: set[str],
+    ) -> arrivals.NewEntry:
+        event = one.event
+        state, reason, message, case_id = State.RECEIVED, None, None, None
+        if arrival.verdict is Verdict.OUTDATED:
+            state = State.SUPERSEDED
+        elif held is not None:
+            state, (reason, message, case_id) = State.PARKED, held
+        else:
+            for line in event.entry.lines:
+                code = line.auxiliary and auxiliary_code(line.auxiliary.code)
+                if code in collided:
+                    cause = collision(
+                        self._firm.id, self._folder.id, code, short_auxiliary(code, self._limits)
+                    )
+                    state, reason, message = State.PARKED, cause.reason, cause.message
+                    case_id = open_case(self._connection, cause)
+                    break
+        return arrivals.NewEntry(
+            firm_id=self._firm.id,
+            folder_id=self._folder.id,
+            entry_id=event.entry.id,
+            revision=event.entry.revision,
+            event_id=event.event_id,
+            occurred_at=event.occurred_at,
+            entry=one.raw["entry"],
+            fingerprint=one.entry_print,
+            line_count=len(event.entry.lines),
+            state=state,
+            reason=reason,
+            message=message,
+            case_id=case_id,
+        )

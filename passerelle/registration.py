@@ -1,0 +1,138 @@
+"""Firms with their credentials, and folders: what `firm add` and `folder add` do."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from passerelle.domain.errors import RegistrationError
+from passerelle.domain.states import CaseState, Reason
+from passerelle.store import registry
+from passerelle.store.cases import close_case, open_cases
+from passerelle.store.revisions import settle_revisions
+from passerelle.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class FirmKeys:
+    """As they were typed or pasted; blanks and line ends around them are not part of them."""
+
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    subscription_key: str = field(repr=False)
+
+    def trimmed(self) -> "FirmKeys":
+        """Raises: RegistrationError, where one is empty or cannot stand in a header."""
+        words = {
+            "API key": self.api_key,
+            "API secret": self.api_secret,
+            "subscription key": self.subscription_key,
+        }
+        for name, value in words.items():
+            if not value.strip():
+                raise RegistrationError(f"The {name} is empty.")
+            if not (value.strip().isascii() and value.strip().isprintable()):
+                raise RegistrationError(
+                    f"The {name} holds characters that cannot be sent; copy it again."
+                )
+        if ":" in self.api_key:
+            raise RegistrationError(
+                "The API key holds a colon: give the part before it as key, the rest as secret."
+            )
+        return FirmKeys(
+            self.api_key.strip(), self.api_secret.strip(), self.subscription_key.strip()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTerms:
+    """What a person knows of a folder; None leaves it as it is."""
+
+    name: str | None = None
+    open_from: dt.date | None = None
+    open_to: dt.date | None = None
+
+
+class Registration:
+    def __init__(self, engine: Engine, vault: Vault) -> None:
+        self._engine = engine
+        self._vault = vault
+
+    def add_firm(self, code: str, keys: FirmKeys) -> list[int]:
+        """Register a firm; heals what waited for it. The folders that have something to do now.
+
+        Raises:
+            RegistrationError: it is registered, or nearly so, or its key is another firm's.
+        """
+        _check_code(code)
+        keys = keys.trimmed()
+        with self._engine.begin() as connection:
+            near = registry.near_firm(connection, code)
+            if near is not None:
+                raise RegistrationError(f"A firm is registered as {near} already.")
+            hashes = self._vault.hashes(keys.api_key)
+            owner = registry.owner_of_key(connection, hashes)
+            if owner is not None:
+                raise RegistrationError(
+                    f"This API key is firm {owner}'s; make a key of its own for {code}."
+                )
+            registry.add_codes(connection, [code])
+            firm_id = registry.register_firm(
+                connection,
+                code,
+                self._vault.seal(keys.api_key),
+                self._vault.seal(keys.api_secret),
+                self._vault.seal(keys.subscription_key),
+                hashes[0],
+            )
+            if firm_id is None:
+                raise RegistrationError(f"Firm {code} is registered already.")
+            return self._heal(connection, firm_id)
+
+    @staticmethod
+    def _heal(connection: Connection, firm_id: int) -> list[int]:
+        folders: set[int] = set()
+        for case_id in open_cases(connection, firm_id, Reason.UNKNOWN_FIRM):
+            freed = close_case(connection, case_id, CaseState.HEALED)
+            settle_revisions(connection, [entry for entry, _ in freed])
+            folders |= {folder for _, folder in freed}
+        return sorted(folders)
+
+    def add_folder(self, firm_code: str, code: str, terms: FolderTerms) -> None:
+        """Register a folder of a registered firm.
+
+        Raises:
+            RegistrationError: no such firm, or the folder is registered, or nearly so.
+        """
+        _check_code(code)
+        if terms.open_from and terms.open_to and terms.open_from > terms.open_to:
+            raise RegistrationError("The open period ends before it begins.")
+        try:
+            with self._engine.begin() as connection:
+                firm_id = registry.registered_firm(connection, firm_code)
+                if firm_id is None:
+                    raise RegistrationError(
+                        f"No firm {firm_code} is registered: passerelle firm add {firm_code}."
+                    )
+                near = registry.near_folder(connection, firm_id, code)
+                if near is not None:
+                    raise RegistrationError(f"The folder is registered as {near} already.")
+                registry.add_codes(connection, [code], firm_id)
+                added = registry.add_folder(
+                    connection, firm_id, code, terms.name, terms.open_from, terms.open_to
+                )
+        except IntegrityError:
+            raise RegistrationError(f"The folder {code} is just being registered.") from None
+        if not added:
+            raise RegistrationError(f"Folder {code} of {firm_code} is registered already.")
+
+
+_LONGEST_CODE = 64
+
+
+def _check_code(code: str) -> None:
+    if not code.strip() or code != code.strip() or len(code) > _LONGEST_CODE:
+        raise RegistrationError(
+            f"A code has 1 to {_LONGEST_CODE} characters and no blanks around it."
+        )

@@ -1,0 +1,136 @@
+"""The only wiring: settings in; engine, client, clock and chance out."""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from config.settings import Settings, SettingsError, read_table
+from passerelle.delivery import Delivery, Terms
+from passerelle.domain.limits import Limits
+from passerelle.followup import FollowUp
+from passerelle.intake import Intake
+from passerelle.loop_api.client import Loop
+from passerelle.registration import Registration
+from passerelle.store.engine import make_engine
+from passerelle.store.vault import Vault
+from passerelle.upkeep import Upkeep
+
+_POOL_SIZE = 32
+"""Database connections of one process, at most: one for each thread that delivers."""
+
+
+def _limits(settings: Settings) -> Limits:
+    fields = read_table("limits")["fields"]
+    return Limits(
+        description=fields["description"],
+        auxiliary_code=fields["auxiliary_code"],
+        reference=fields["reference"],
+        batch_lines=settings.batch_lines,
+        batch_bytes=settings.batch_bytes,
+    )
+
+
+class Runtime:
+    """The use cases of one process, each made when it is first asked for."""
+
+    def __init__(
+        self, settings: Settings, checkpoint: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.settings = settings
+        self._checkpoint = checkpoint
+        self._chance = random.SystemRandom().random
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Raises: SettingsError."""
+        if self.settings.database_url is None:
+            raise SettingsError(
+                ["PASSERELLE_DATABASE_URL is not set; `passerelle up` starts a database."]
+            )
+        return make_engine(self.settings.database_url, _POOL_SIZE)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Raises: SettingsError."""
+        if self.settings.secret_keys is None:
+            raise SettingsError(
+                ["PASSERELLE_SECRET_KEYS is not set; `passerelle up` makes a key by itself."]
+            )
+        return Vault(self.settings.secret_keys)
+
+    @cached_property
+    def limits(self) -> Limits:
+        return _limits(self.settings)
+
+    @cached_property
+    def loop(self) -> Loop:
+        return Loop(
+            self.settings.loop_url,
+            send_seconds=self.settings.send_seconds,
+            call_seconds=self.settings.call_seconds,
+        )
+
+    @cached_property
+    def intake(self) -> Intake:
+        return Intake(self.engine, self.limits)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        settings = self.settings
+        return Delivery(
+            self.engine,
+            self.loop,
+            self.vault,
+            Terms(
+                limits=self.limits,
+                send_origin=settings.readback == "origin",
+                lease_seconds=settings.lease_seconds,
+                pace_start=settings.pace_start,
+                pace_max=settings.pace_max,
+            ),
+            self._chance,
+            time.sleep,
+            self._checkpoint,
+        )
+
+    @cached_property
+    def followup(self) -> FollowUp:
+        settings = self.settings
+        return FollowUp(
+            self.engine,
+            self.loop,
+            self.vault,
+            settings.lease_seconds,
+            (settings.pace_start, settings.pace_max),
+            self._chance,
+            time.sleep,
+        )
+
+    @cached_property
+    def registration(self) -> Registration:
+        return Registration(self.engine, self.vault)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        return Upkeep(self.engine, self._chance)
+
+
+class RuntimeOfProcess:
+    """Gives each process its own runtime: a connection must not be carried over a fork."""
+
+    def __init__(self, make: Callable[[], Runtime]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._pid: int | None = None
+        self._runtime: Runtime | None = None
+
+    def __call__(self) -> Runtime:
+        with self._lock:
+            if self._runtime is None or self._pid != os.getpid():
+                self._runtime, self._pid = self._make(), os.getpid()
+            return self._runtime
