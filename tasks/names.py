@@ -1,0 +1,15 @@
+"""Names that producers and operators rely on. Contract section 2."""
+
+INTAKE = "intake"
+DELIVERY = "delivery"
+REMEDIATION = "remediation"
+REFERENTIALS = "referentials"
+UPKEEP = "upkeep"
+
+QUEUES = (INTAKE, DELIVERY, REMEDIATION, REFERENTIALS, UPKEEP)
+
+SUBMIT = "entries.submit"
+SUBMIT_MANY = "entries.submit_many"
+DELIVER = "delivery.deliver"
+FOLLOW_UP = "delivery.follow_up"
+SWEEP = "upkeep.sweep"

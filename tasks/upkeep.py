@@ -1,0 +1,14 @@
+"""Beat's own: finds what is due or was left behind."""
+
+from tasks.base import UseCaseTask
+from tasks.bells import ring, ring_for_folders
+from tasks.names import DELIVERY, FOLLOW_UP, SWEEP
+
+
+class Sweep(UseCaseTask):
+    name = SWEEP
+
+    def run(self) -> None:
+        bells = self.runtime().upkeep.sweep()
+        ring_for_folders(self.app, bells.folders)
+        ring(self.app, FOLLOW_UP, DELIVERY, ([list(group)] for group in bells.imports))

@@ -1,0 +1,108 @@
+"""The Celery app: queues, routes, beat's table. Settings with their reasons."""
+
+from typing import Any
+
+from celery import Celery, signals
+from kombu.entity import Queue
+
+from config.settings import Settings, SettingsError, read_table
+from passerelle.observe import configure_logs
+from passerelle.runtime import Runtime, RuntimeOfProcess
+from tasks.delivery import Deliver, FollowUp
+from tasks.intake import Submit, SubmitMany
+from tasks.names import INTAKE, QUEUES
+from tasks.upkeep import Sweep
+
+TASKS = (Submit, SubmitMany, Deliver, FollowUp, Sweep)
+
+
+def _configuration(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_connection_retry_on_startup": True,
+        # A long outage must not end a worker.
+        "broker_connection_max_retries": None,
+        # A Redis that became a replica answers ReadOnlyError: try again.
+        "broker_channel_error_retry": True,
+        # Producers fail instead of hanging on an exhausted pool.
+        "broker_pool_acquire_timeout": 10,
+        "broker_transport_options": {
+            # What a dead worker held comes back after this; longer than any task.
+            "visibility_timeout": settings.visibility_seconds,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            # A frozen Redis raises instead of blocking for ever.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+            # No priorities: one list a queue.
+            "priority_steps": [0],
+            "client_name": "passerelle",
+        },
+        # The row is the result.
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        # A task that kills its process goes round at most so often.
+        "task_retry_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_eta_task_limit": 1000,
+        # Threads cannot be cancelled; leases and compare-and-set guard instead.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # Flower needs events; the sent ones would halve the speed of enqueueing.
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "task_track_started": False,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        # A misspelt queue fails at once.
+        "task_create_missing_queues": False,
+        "task_queues": [Queue(name) for name in QUEUES],
+        "task_default_queue": INTAKE,
+        # A task's queue is the first word of its name; the hub's tasks are intake's.
+        "task_routes": {
+            "entries.*": {"queue": INTAKE},
+            **{f"{name}.*": {"queue": name} for name in QUEUES},
+        },
+        "task_publish_retry_policy": {
+            "max_retries": 3,
+            "interval_start": 0.1,
+            "interval_step": 0.3,
+            "interval_max": 1,
+        },
+        "task_repr_maxlevels": 2,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+        "beat_max_loop_interval": 1,
+        "beat_enable_remote_control": True,
+        "beat_schedule": {
+            name: {"task": name, "schedule": seconds, "options": {"expires": 5 * seconds}}
+            for name, seconds in read_table("schedules")["jobs"].items()
+        },
+    }
+
+
+def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
+    """The app of a worker, of beat or of a producer; opens no connection.
+
+    Raises:
+        SettingsError: no broker is set.
+    """
+    if settings.broker_url is None:
+        raise SettingsError(["PASSERELLE_BROKER_URL is not set; `passerelle up` starts a broker."])
+    app = Celery("passerelle", broker=settings.broker_url, set_as_current=False)
+    app.conf.update(_configuration(settings))
+    of_process = RuntimeOfProcess(lambda: runtime or Runtime(settings))
+    for task in TASKS:
+        app.register_task(task(of_process))
+    signals.setup_logging.connect(_setup_logging)
+    return app
+
+
+def _setup_logging(**_: Any) -> None:
+    configure_logs()
