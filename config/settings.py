@@ -268,18 +268,19 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings of an environment, filled up from `DATA_DIR/env`.
+def read_settings(environ: Mapping[str, str], *, env_file: bool = True) -> Settings:
+    """The settings of an environment, filled up from `DATA_DIR/env` unless told otherwise.
 
     Raises:
         SettingsError: with every fault found.
     """
     faults: list[str] = []
     raw = _raw(environ, faults)
-    data_dir = Path(raw.get(PREFIX + "DATA_DIR", DATA_DIR_DEFAULT))
-    for variable, text in read_env_file(data_dir / "env").items():
-        if variable in _KNOWN:
-            raw.setdefault(variable, text)
+    if env_file:
+        data_dir = Path(raw.get(PREFIX + "DATA_DIR", DATA_DIR_DEFAULT))
+        for variable, text in read_env_file(data_dir / "env").items():
+            if variable in _KNOWN:
+                raw.setdefault(variable, text)
     unknown = _unknown(environ)
     values: dict[str, Any] = {}
     for setting in SETTINGS:

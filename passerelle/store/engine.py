@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 T = TypeVar("T")
 
 
-def make_engine(database_url: str, pool_size: int = 5, **options: Any) -> Engine:
+def make_engine(database_url: str, pool_size: int = 5) -> Engine:
     """An engine on PostgreSQL through psycopg 3; sessions speak UTC.
 
     A dead server is noticed within about half a minute instead of never: connections are
@@ -38,7 +38,6 @@ def make_engine(database_url: str, pool_size: int = 5, **options: Any) -> Engine
             "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60s "
             "-c lock_timeout=30s",
         },
-        **options,
     )
 
 

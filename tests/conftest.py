@@ -1,0 +1,88 @@
+"""Servers, databases and a stand-in for Loop, for every kind of test that wants them."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from redis import Redis
+from sqlalchemy import Engine
+
+from passerelle.store.engine import make_engine, upgrade
+from support.servers import Servers, database_name, running_servers
+from support.simulator import SimulatorHandle, running_simulator
+from support.stack import Stack, running_stack
+
+# The machine is shared: how long one example takes says nothing.
+settings.register_profile("passerelle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("passerelle")
+
+# A developer's own settings are not the tests'.
+for _name in [name for name in os.environ if name.startswith("PASSERELLE_")]:
+    del os.environ[_name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the running product run in one process, or it would run twice."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with running_servers() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> str:
+    """The name of a migrated database that nobody is connected to."""
+    url = servers.create_database()
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return database_name(url)
+
+
+@pytest.fixture
+def database_url(servers: Servers, template: str) -> Iterator[str]:
+    """A migrated, empty database."""
+    with servers.database(template=template) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = make_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def broker_url(servers: Servers) -> str:
+    """A broker without messages."""
+    with Redis.from_url(servers.broker_url) as redis:
+        redis.flushdb()
+    return servers.broker_url
+
+
+@pytest.fixture(scope="session")
+def _simulator() -> Iterator[SimulatorHandle]:
+    with running_simulator({"import_ms": 50}) as running:
+        yield running
+
+
+@pytest.fixture
+def loop(_simulator: SimulatorHandle) -> SimulatorHandle:
+    """The stand-in for Loop, with empty books and no faults."""
+    _simulator.reset()
+    return _simulator
+
+
+@pytest.fixture(scope="session")
+def stack(servers: Servers, template: str) -> Iterator[Stack]:
+    """All workers, beat and a simulator, as processes. Tests share it: each has its own firm."""
+    with running_stack(servers, template, broker_number=1) as running:
+        running.start_all()
+        yield running

@@ -1,0 +1,45 @@
+"""The main job with real processes: from a message to Loop's books."""
+
+import uuid
+
+from support.events import purchase
+from support.stack import Stack
+
+
+def event(firm: str, folder: str = "DEMO000001") -> dict[str, object]:
+    found = purchase()
+    found |= {"event_id": str(uuid.uuid4()), "firm": firm, "folder": folder}
+    found["entry"] = found["entry"] | {"id": f"entry-{uuid.uuid4()}"}
+    return found
+
+
+def test_what_is_submitted_is_synced_once(stack: Stack) -> None:
+    firm = stack.add_firm(None, "DEMO000001")
+    events = [event(firm) for _ in range(300)]
+    stack.send("entries.submit_many", events)
+    for one in events[:20]:
+        stack.send("entries.submit", one)
+    stack.until_states(firm, synced=300)
+    booked = [entry["origin"] for entry in stack.loop.ledger("DEMO000001")]
+    assert len(booked) == len(set(booked)) == 300
+
+
+def test_a_folder_that_only_events_name_is_asked_about_and_used(stack: Stack) -> None:
+    firm = stack.add_firm()
+    stack.send("entries.submit", event(firm, "NEW001"))
+    stack.until_states(firm, synced=1)
+    assert len(stack.loop.ledger("NEW001")) == 1
+
+
+def test_an_unknown_firm_is_one_case_and_heals_when_it_is_added(stack: Stack) -> None:
+    firm = f"LATER{uuid.uuid4().hex[:6]}"
+    stack.send("entries.submit_many", [event(firm, "LATER1") for _ in range(5)])
+    stack.until_states(firm, parked=5)
+    stack.add_firm(firm)
+    stack.until_states(firm, synced=5)
+    cases = stack.rows(
+        "SELECT c.reason, c.state FROM cases c JOIN firms f ON f.id = c.firm_id "
+        "WHERE f.code = :firm",
+        firm=firm,
+    )
+    assert cases == [{"reason": "unknown_firm", "state": "healed"}]

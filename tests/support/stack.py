@@ -1,0 +1,174 @@
+"""The product as its users run it: worker processes, beat, a simulator, the command line."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from cryptography.fernet import Fernet
+from redis import Redis
+from sqlalchemy import Engine, text
+
+from config.settings import read_settings
+from passerelle.registration import FirmKeys, FolderTerms
+from passerelle.runtime import Runtime
+from support.servers import Servers
+from support.simulator import ROOT, SimulatorHandle, running_simulator, until
+from workers.app import make_app
+from workers.queues import CONSUMERS, worker_arguments
+
+
+@dataclass(slots=True)
+class Stack:
+    """`env` is the environment of every process; `scratch` holds their logs."""
+
+    env: dict[str, str]
+    scratch: Path
+    # The use cases in this process, on the same database.
+    runtime: Runtime
+    loop: SimulatorHandle
+    app: Celery
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start_all(self) -> None:
+        """A worker for every queue, and beat; they listen when this returns."""
+        for consumer in CONSUMERS:
+            self.start_worker(consumer.queue)
+        self.start("beat", "-A", "workers.main", "beat", "-s", str(self.scratch / "beat"))
+        for consumer in CONSUMERS:
+            self.wait_for_worker(consumer.queue)
+
+    def start_worker(self, queue: str, app: str = "workers.main", **env: str) -> None:
+        """The worker of a queue as `passerelle up` runs it; `app` may wrap it for a test."""
+        [consumer] = [one for one in CONSUMERS if one.queue == queue]
+        self.start(queue, "-A", app, *worker_arguments(consumer), **env)
+
+    def start(self, name: str, *arguments: str, **env: str) -> None:
+        """A Celery process with a group of its own, so that it dies with its children."""
+        log = self.scratch / f"{name}.log"
+        with log.open("ab") as out:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "celery", *arguments],
+                cwd=ROOT,
+                env=self.env | env,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for_worker(self, queue: str) -> None:
+        self.until_log(queue, "ready.")
+
+    def until_log(self, name: str, words: str) -> None:
+        until(lambda: self.log(name), lambda found: words in found, 60)
+
+    def log(self, name: str) -> str:
+        return (self.scratch / f"{name}.log").read_text(encoding="utf-8")
+
+    def kill(self, name: str) -> None:
+        """kill -9 of a process and its children."""
+        process = self.processes.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def send(self, name: str, *args: object) -> None:
+        self.app.send_task(name, args=args, queue="intake")
+
+    @property
+    def engine(self) -> Engine:
+        return self.runtime.engine
+
+    def add_firm(self, code: str | None = None, *folders: str) -> str:
+        """A registered firm of a code that no other test has, with folders."""
+        code = code or f"FIRM{uuid.uuid4().hex[:8].upper()}"
+        registration = self.runtime.registration
+        registration.add_firm(code, FirmKeys(f"key-{code}", "secret", "subscription"))
+        for folder in folders:
+            registration.add_folder(code, folder, FolderTerms())
+        return code
+
+    def rows(self, statement: str, **values: object) -> list[Mapping[str, Any]]:
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+    def states(self, firm: str) -> Counter[str]:
+        """How many of a firm's entries are in each state."""
+        found = self.rows(
+            "SELECT e.state FROM entries e JOIN firms f ON f.id = e.firm_id WHERE f.code = :firm",
+            firm=firm,
+        )
+        return Counter(row["state"] for row in found)
+
+    def until_states(self, firm: str, seconds: float = 60, **wanted: int) -> None:
+        """Wait until the firm's entries are exactly in these states. Raises: TimeoutError."""
+        until(lambda: self.states(firm), lambda found: found == Counter(wanted), seconds)
+
+    def cli(self, *arguments: str, stdin: str | bytes = b"") -> subprocess.CompletedProcess[str]:
+        """`passerelle …` as a process; its output as text."""
+        done = subprocess.run(
+            [sys.executable, "-m", "passerelle.cli.main", *arguments],
+            cwd=self.scratch,
+            env=self.env,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+
+@contextlib.contextmanager
+def running_stack(
+    servers: Servers,
+    template: str,
+    scenario: dict[str, Any] | None = None,
+    broker_number: int = 2,
+    **env: str,
+) -> Iterator[Stack]:
+    """A database, a simulator and the means to start workers; all ends with the block.
+
+    `broker_number` is the broker's database; two stacks at once need two.
+    """
+    broker_url = f"{servers.broker_url.rpartition('/')[0]}/{broker_number}"
+    with (
+        servers.database(template=template) as database_url,
+        running_simulator(scenario or {"import_ms": 50}) as loop,
+        tempfile.TemporaryDirectory(prefix="passerelle-stack-") as scratch,
+        Redis.from_url(broker_url) as redis,
+    ):
+        redis.flushdb()
+        environment = os.environ | {
+            "PASSERELLE_DATABASE_URL": database_url,
+            "PASSERELLE_BROKER_URL": broker_url,
+            "PASSERELLE_SECRET_KEYS": Fernet.generate_key().decode(),
+            "PASSERELLE_LOOP_URL": loop.base_url,
+            "PASSERELLE_DATA_DIR": scratch,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+            # Celery warns of a root user on standard error; nothing is loaded by pickle here.
+            "C_FORCE_ROOT": "1",
+            **env,
+        }
+        settings = read_settings(environment)
+        runtime = Runtime(settings)
+        app = make_app(settings)
+        stack = Stack(environment, Path(scratch), runtime, loop, app)
+        try:
+            yield stack
+        finally:
+            for name in list(stack.processes):
+                stack.kill(name)
+            app.close()
+            runtime.engine.dispose()
+            redis.flushdb()
