@@ -1,5 +1,7 @@
-"""What keeps the embedded servers from starting, in words for the person who started them."""
+"""What keeps the embedded servers from starting."""
+
+from passerelle.domain.errors import PasserelleError
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(PasserelleError):
     """One sentence that says what is wrong and what to do."""
