@@ -37,6 +37,6 @@ bench: setup ## ratios against what people would write instead
 
 lock: ## resolve the pins anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
-		--custom-compile-command "make lock" --extra embedded pyproject.toml --output-file requirements.lock
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --extra embedded --group dev pyproject.toml --output-file requirements-dev.lock

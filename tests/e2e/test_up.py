@@ -31,6 +31,11 @@ class Up:
     port_base: int
     out: Path
 
+    def is_ready(self) -> bool:
+        printed = self.out.read_text()
+        assert self.process.poll() is None, printed
+        return "READY\n" in printed
+
     @property
     def environment(self) -> dict[str, str]:
         return os.environ | {"PASSERELLE_DATA_DIR": str(self.data_dir), "PYTHONPATH": str(ROOT)}
@@ -101,7 +106,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Up]]:
     ups = (start(scratch / "one", base), start(scratch / "two", base + 4))
     try:
         for up in ups:
-            until(up.out.read_text, lambda text: "READY\n" in text, READY_SECONDS)
+            until(up.is_ready, bool, READY_SECONDS)
         yield ups
         # The promise of the end is tried here, when the others are through with them.
         end(ups[0], signal.SIGTERM)

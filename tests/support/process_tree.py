@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from support.simulator import until
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -33,10 +35,7 @@ tell("tree", "ENDED")
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the awaited condition did not come"
-        time.sleep(0.02)  # between two looks, within the deadline
+    until(condition, bool, seconds)
 
 
 class Tree:
