@@ -1,0 +1,149 @@
+"""Who is measured: each takes its turn alone, with a database and a broker that are empty."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from celery import Celery
+from cryptography.fernet import Fernet
+from redis import Redis
+from sqlalchemy import text
+
+from benchmarks.ground import Ground
+from benchmarks.load import SECRET, SUBSCRIPTION, Json, Load, api_key
+from benchmarks.processes import ROOT, Processes, running
+from config.settings import read_settings
+from passerelle.registration import FirmKeys, FolderTerms
+from passerelle.runtime import Runtime
+from tasks.names import INTAKE, SUBMIT, SUBMIT_MANY
+from workers.queues import CONSUMERS, worker_arguments
+
+MESSAGE = 100
+"""Events in one `entries.submit_many`."""
+
+_PREFORK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A contender whose workers listen. `send` enqueues events, `synced` counts entries done."""
+
+    processes: Processes
+    send: Callable[[Sequence[Json]], None]
+    synced: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    name: str
+    start: Callable[[Ground, Load, Path], AbstractContextManager[Running]]
+
+
+def _environment(**variables: str) -> dict[str, str]:
+    # Celery warns of a root user because of pickle, which nobody accepts here.
+    return {**os.environ, "PYTHONPATH": str(ROOT), "C_FORCE_ROOT": "1", **variables}
+
+
+@contextlib.contextmanager
+def _producer(broker_url: str) -> Iterator[Celery]:
+    """What a hub has: an app that knows the broker and nothing of ours."""
+    with Celery("hub", broker=broker_url, set_as_current=False) as app:
+        yield app
+
+
+def _wait_for_workers(processes: Processes, app: Celery, names: Iterable[str]) -> None:
+    wanted = set(names)
+
+    def all_answer() -> bool:
+        replies = app.control.ping(timeout=0.5)
+        return wanted <= {name.partition("@")[0] for reply in replies for name in reply}
+
+    processes.wait_until(all_answer, f"{', '.join(sorted(wanted))} answer a ping")
+
+
+@contextlib.contextmanager
+def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterator[Running]:
+    """The processes of `passerelle up` but for Flower, with default settings; `message` events go
+    into one message.
+    """
+    with ground.database() as database_url:
+        env = _environment(
+            PASSERELLE_DATABASE_URL=database_url,
+            PASSERELLE_BROKER_URL=ground.broker_url,
+            PASSERELLE_SECRET_KEYS=Fernet.generate_key().decode(),
+            PASSERELLE_LOOP_URL=ground.loop_url,
+            PASSERELLE_DATA_DIR=str(scratch),
+        )
+        runtime = Runtime(read_settings(env, env_file=False))
+        _register(runtime, load)
+        count = text("SELECT count(*) FROM entries WHERE state = 'synced'")
+
+        def send(events: Sequence[Json]) -> None:
+            if message == 1:
+                for event in events:
+                    app.send_task(SUBMIT, args=[event], queue=INTAKE)
+                return
+            rest = iter(events)
+            while some := list(itertools.islice(rest, message)):
+                app.send_task(SUBMIT_MANY, args=[some], queue=INTAKE)
+
+        def synced() -> int:
+            with runtime.engine.connect() as connection:
+                return int(connection.execute(count).scalar_one())
+
+        with running(scratch, env) as processes, _producer(ground.broker_url) as app:
+            celery = ("-m", "celery", "-A", "workers.main")
+            for consumer in CONSUMERS:
+                processes.start(f"worker-{consumer.queue}", *celery, *worker_arguments(consumer))
+            processes.start("beat", *celery, "beat", "--schedule", str(scratch / "beat"))
+            _wait_for_workers(
+                processes, app, ["celerybeat", *(consumer.queue for consumer in CONSUMERS)]
+            )
+            yield Running(processes, send, synced)
+        runtime.engine.dispose()
+
+
+def _register(runtime: Runtime, load: Load) -> None:
+    for firm in sorted({firm for firm, _ in load.places()}):
+        runtime.registration.add_firm(firm, FirmKeys(api_key(firm), SECRET, SUBSCRIPTION))
+    for firm, folder in load.places():
+        runtime.registration.add_folder(firm, folder, FolderTerms())
+
+
+@contextlib.contextmanager
+def _plain(ground: Ground, _load: Load, scratch: Path) -> Iterator[Running]:
+    env = _environment(CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url)
+    with (
+        running(scratch, env) as processes,
+        _producer(ground.broker_url) as app,
+        Redis.from_url(ground.broker_url) as redis,
+    ):
+        processes.start(
+            "worker-plain",
+            *("-m", "celery", "-A", "benchmarks.plain", "worker"),
+            *("--pool", "prefork", "--concurrency", str(_PREFORK), "--hostname", "plain@%h"),
+        )
+        _wait_for_workers(processes, app, ["plain"])
+
+        def send(events: Sequence[Json]) -> None:
+            for event in events:
+                app.send_task("plain.submit", args=[event])
+
+        def synced() -> int:
+            # redis-py's types leave open whether a client is asynchronous.
+            return int(str(redis.get("plain:synced") or b"0", "ascii"))
+
+        yield Running(processes, send, synced)
+
+
+PLAIN = Contender("plain", _plain)
+CONTENDERS = (
+    Contender("product, submit", partial(_product, 1)),
+    Contender("product, submit_many", partial(_product, MESSAGE)),
+    PLAIN,
+)

@@ -1,0 +1,184 @@
+"""What all contenders stand on: a PostgreSQL, a Valkey and a simulator of this run's own.
+
+The two servers are as `passerelle up` starts them, durable, under a process of their own that ends
+with this one, however it ends: it waits for the end of its standard input.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import requests
+from psycopg import sql
+from redis import Redis
+
+from benchmarks.processes import ROOT, BenchmarkError, running
+from passerelle.embedded import postgres, valkey
+from passerelle.embedded.folder import claim
+from passerelle.embedded.port import free_base
+from passerelle.embedded.supervisor import Supervisor
+from passerelle.store.engine import make_engine, upgrade
+
+_FIRST_PORT = 18_600
+_PAGE = 1_000
+_TIMEOUT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`roots` are the first processes of PostgreSQL, Valkey and the simulator, by name."""
+
+    scratch: Path
+    postgres_url: str
+    broker_url: str
+    simulator_url: str
+    roots: dict[str, psutil.Process]
+
+    @property
+    def loop_url(self) -> str:
+        return f"{self.simulator_url}/loop-api-publiques"
+
+    def clear(self) -> None:
+        """Empty books and an empty broker."""
+        requests.post(f"{self.simulator_url}/_simulator/reset", timeout=_TIMEOUT).raise_for_status()
+        with Redis.from_url(self.broker_url) as redis:
+            redis.flushall()
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a migrated database that is dropped afterwards."""
+        name = f"turn_{secrets.token_hex(6)}"
+        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        url = f"{self.postgres_url.rpartition('/')[0]}/{name}"
+        engine = make_engine(url)
+        upgrade(engine)
+        engine.dispose()
+        yield url
+        self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def calls(self) -> Counter[str]:
+        """How often Loop was called so far, by route."""
+        found: Counter[str] = Counter()
+        for row in self._read("requests")["counts"]:
+            found[row["route"]] += row["count"]
+        return found
+
+    def booked(self) -> Counter[str]:
+        """How often each entry stands in the books, by its origin."""
+        found: Counter[str] = Counter()
+        while True:
+            page = self._read("ledger", offset=found.total(), limit=_PAGE)
+            found.update(entry["origin"] for entry in page["entries"])
+            if not page["entries"]:
+                return found
+
+    def versions(self) -> dict[str, str]:
+        with psycopg.connect(self.postgres_url) as connection:
+            version = connection.info.parameter_status("server_version")
+        with Redis.from_url(self.broker_url) as redis:
+            info: Any = redis.info("server")
+        return {"PostgreSQL": version or "", "Valkey": info["valkey_version"]}
+
+    def _administer(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.postgres_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _read(self, path: str, **query: int) -> Any:
+        answer = requests.get(
+            f"{self.simulator_url}/_simulator/{path}", params=query, timeout=_TIMEOUT
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextlib.contextmanager
+def prepared(latency_ms: int, import_ms: int) -> Iterator[Ground]:
+    """Servers and simulator for the length of a block.
+
+    Raises:
+        BenchmarkError: they cannot be started.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="passerelle-benchmarks-") as folder,
+        _servers() as (serving, urls),
+        running(Path(folder, "simulator"), os.environ) as processes,
+    ):
+        scenario = Path(folder, "scenario.json")
+        scenario.write_text(json.dumps({"latency_ms": latency_ms, "import_ms": import_ms}))
+        processes.start("simulator", "-m", "simulator", "--port", "0", "--scenario", str(scenario))
+        processes.wait_until(
+            lambda: processes.log("simulator").endswith("\n"), "the simulator listens"
+        )
+        yield Ground(
+            scratch=Path(folder),
+            postgres_url=urls["postgres"],
+            broker_url=urls["valkey"],
+            simulator_url=processes.log("simulator").removeprefix("READY ").strip(),
+            roots={
+                **{name: _child(serving, name) for name in urls},
+                **processes.roots(),
+            },
+        )
+
+
+@contextlib.contextmanager
+def _servers() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    """The process above PostgreSQL and Valkey, and their URLs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.ground"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Ctrl-C is for the run, which still needs the servers while it clears up.
+        start_new_session=True,
+    ) as serving:
+        line = serving.stdout.readline() if serving.stdout else b""
+        if not line:
+            raise BenchmarkError("The embedded servers did not start.")
+        yield psutil.Process(serving.pid), json.loads(line)
+
+
+def _child(parent: psutil.Process, name: str) -> psutil.Process:
+    (found,) = (child for child in parent.children() if child.name().startswith(name))
+    return found
+
+
+def _serve() -> None:
+    def end_with_standard_input() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def tell(name: str, line: str) -> None:
+        sys.stderr.write(f"{name}: {line}\n")
+
+    with (
+        tempfile.TemporaryDirectory(prefix="passerelle-benchmarks-") as scratch,
+        claim(Path(scratch) / "data") as folder,
+        Supervisor(folder, tell) as tree,
+    ):
+        threading.Thread(target=end_with_standard_input, daemon=True).start()
+        port = free_base(_FIRST_PORT, 2)
+        urls = {
+            "valkey": valkey.start(tree, folder.path, port),
+            "postgres": postgres.start(tree, folder.path, port + 1),
+        }
+        sys.stdout.write(f"{json.dumps(urls)}\n")
+        sys.stdout.flush()
+        tree.watch()
+
+
+if __name__ == "__main__":
+    _serve()
