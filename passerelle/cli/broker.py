@@ -1,0 +1,75 @@
+"""The broker as the command line uses it: events in, bells, a look at queues and workers."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from config.settings import Settings
+from tasks.bells import ring_for_folders
+from tasks.names import INTAKE, QUEUES, SUBMIT_MANY
+from workers.app import make_app
+
+_ANSWER_SECONDS = 0.5
+"""How long workers have to answer a ping; each answer starts it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Messages that no worker has taken yet, by queue; names of the workers that answer."""
+
+    queues: dict[str, int]
+    workers: list[str]
+
+
+class Broker:
+    """Where it does not answer, methods raise kombu's OperationalError after seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises: SettingsError, where no broker is set."""
+        self._app: Celery = make_app(settings)
+        self._app.conf.broker_transport_options |= {
+            # Somebody waits: a worker tries for longer.
+            "max_retries": 1,
+            "interval_start": 0,
+            # RabbitMQ says when it has a message; Redis always does.
+            "confirm_publish": True,
+        }
+
+    def submit(self, events: Sequence[object]) -> None:
+        """One `entries.submit_many`; the broker has it when this returns."""
+        # What Flower shows: the events are nobody's to read there.
+        shown = f"[{len(events)} events]"
+        self._app.send_task(SUBMIT_MANY, args=[list(events)], queue=INTAKE, argsrepr=shown)
+
+    def ring(self, folders: Collection[int]) -> None:
+        """Bells for folders with something to do; where none can be rung, upkeep finds them."""
+        ring_for_folders(self._app, folders)
+
+    def look(self) -> Traffic:
+        with self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+            with connection.channel() as channel:
+                queues = {
+                    name: self._app.amqp.queues[name](channel).queue_declare().message_count
+                    for name in QUEUES
+                }
+            pongs = self._app.control.ping(timeout=_ANSWER_SECONDS, connection=connection)
+        return Traffic(queues, sorted(name for pong in pongs for name in pong))
+
+
+def ring(settings: Settings, folders: Collection[int]) -> None:
+    """Ring where a broker is set."""
+    if settings.broker_url is not None and folders:
+        Broker(settings).ring(folders)
+
+
+def look(settings: Settings) -> Traffic | None:
+    """None where no broker is in reach."""
+    if settings.broker_url is None:
+        return None
+    try:
+        return Broker(settings).look()
+    except OperationalError:
+        return None

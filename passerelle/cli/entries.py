@@ -1,0 +1,175 @@
+"""`passerelle entry`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from config.settings import read_table
+from passerelle.cli import deployment
+from passerelle.cli.cases import with_remedy
+from passerelle.cli.output import (
+    Columns,
+    encode,
+    json_option,
+    print_facts,
+    print_json,
+    print_rows,
+    shown,
+)
+from passerelle.domain.errors import PasserelleError
+from passerelle.domain.states import Reason, State
+from passerelle.store import queries
+from passerelle.store.queries import Row
+
+_MOST_CANDIDATES = 20
+_LARGEST_ID = 2**63 - 1
+
+
+@click.group()
+def entry() -> None:
+    """Entries: where they are and what happened to them."""
+
+
+@entry.command(name="list")
+@click.option("--state", type=click.Choice(list(map(str, State))))
+@click.option("--reason", type=click.Choice(list(map(str, Reason))))
+@click.option("--firm", help="A firm's code.")
+@click.option("--folder", help="A folder's code, of any firm.")
+@json_option
+def list_(*, as_json: bool, **wanted: str | None) -> None:
+    """Entries, oldest first."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    with queries.reading(deployment.runtime().engine) as connection:
+        columns: Columns = {
+            "id": "id",
+            "firm": "firm",
+            "folder": "folder",
+            "entry": "entry_id",
+            "revision": "revision",
+            "state": "state",
+            "reason": "reason",
+            "cuts": lambda row: len(row["cuts"]),
+            "received": "received_at",
+            "message": "message",
+        }
+        print_rows(queries.entries(connection, **given), columns, as_json=as_json)
+
+
+@entry.command()
+@click.argument("id_", metavar="ID")
+@json_option
+def show(id_: str, *, as_json: bool) -> None:
+    """The whole life of one entry, by our ID or by the hub's.
+
+    Every transition, what was cut, the exact lines sent to Loop and what Loop answered.
+    """
+    with queries.reading(deployment.runtime().engine) as connection:
+        life = _life(connection, _find(connection, id_))
+    if as_json:
+        print_json(life)
+    else:
+        _print_life(life)
+
+
+def _find(connection: Connection, id_: str) -> Row:
+    """Raises: PasserelleError, where there is none, or one in several folders."""
+    if id_.isascii() and id_.isdecimal() and int(id_) <= _LARGEST_ID:
+        found = queries.entry(connection, int(id_))
+        if found is not None:
+            return found
+    candidates = list(queries.entries(connection, entry_id=id_))
+    if not candidates:
+        raise PasserelleError(f"There is no entry {shown(id_)}.")
+    if len({(row["firm"], row["folder"]) for row in candidates}) > 1:
+        told = "".join(
+            f"\n  {row['id']}  {row['firm']}, {row['folder']}, revision {row['revision']}, "
+            f"{row['state']}"
+            for row in candidates[:_MOST_CANDIDATES]
+        )
+        raise PasserelleError(f"Several folders have an entry {shown(id_)}; give our id:{told}")
+    return max(candidates, key=lambda row: row["revision"])
+
+
+def _life(connection: Connection, row: Row) -> dict[str, Any]:
+    same = queries.entries(
+        connection, firm=row["firm"], folder=row["folder"], entry_id=row["entry_id"]
+    )
+    case = None if row["case_id"] is None else queries.case(connection, row["case_id"])
+    return {
+        **row,
+        **queries.content(connection, row["id"]),
+        "revisions": [{key: other[key] for key in ("id", "revision", "state")} for other in same],
+        "transitions": list(queries.transitions(connection, row["id"])),
+        "sent": list(queries.sendings(connection, row["id"])),
+        "case": case and with_remedy(case, read_table("remedies")),
+    }
+
+
+def _print_life(life: dict[str, Any]) -> None:
+    print_facts(
+        {
+            "entry": f"{life['entry_id']}, revision {life['revision']}",
+            "id": life["id"],
+            "firm, folder": f"{life['firm']}, {life['folder']}",
+            "event": life["event_id"],
+            "state": life["state"],
+            **{key: life[key] for key in ("reason", "message") if life[key]},
+            "received": life["received_at"],
+            **({"in turn at": life["due_at"]} if life["state"] == State.WAITING else {}),
+            **({"synced": life["synced_at"]} if life["synced_at"] else {}),
+        }
+    )
+    for line in (*_case(life), *_revisions(life), *_transitions(life), *_cuts(life), *_sent(life)):
+        click.echo(line)
+
+
+def _case(life: dict[str, Any]) -> Iterator[str]:
+    if life["case"] is not None:
+        yield f"\nCase {life['case']['id']}: what to do"
+        yield f"  {life['case']['remedy']['en']}"
+
+
+def _revisions(life: dict[str, Any]) -> Iterator[str]:
+    others = [other for other in life["revisions"] if other["id"] != life["id"]]
+    if others:
+        yield "\nOther revisions"
+    for other in others:
+        yield f"  {other['revision']} is {other['state']}, id {other['id']}"
+
+
+def _transitions(life: dict[str, Any]) -> Iterator[str]:
+    yield "\nLife (UTC)"
+    for step in life["transitions"]:
+        told = [f"{shown(step['at'])}  {step['to_state']}"]
+        if step["import_id"] is not None:
+            told.append(f"import {step['import_id']}")
+        told += [shown(step[key]) for key in ("reason", "message") if step[key]]
+        yield f"  {', '.join(told)}"
+
+
+def _cuts(life: dict[str, Any]) -> Iterator[str]:
+    if life["cuts"]:
+        yield "\nCut for Loop (lines counted from 0)"
+    for cut in life["cuts"]:
+        yield f"  line {cut['line']}, {cut['field']}: {shown(cut['from'])} -> {shown(cut['to'])}"
+
+
+def _sent(life: dict[str, Any]) -> Iterator[str]:
+    for sending in life["sent"]:
+        yield f"\nSent at {shown(sending['sent_at'])} in import {sending['import_id']}"
+        for name, key in (
+            ("answer", "answer"),
+            ("HTTP status", "http_status"),
+            ("Loop's request id", "import_request_id"),
+            ("Loop's status", "status"),
+            ("Loop's words", "message"),
+            ("ended at", "ended_at"),
+            ("closed as", "closed_as"),
+        ):
+            if sending[key] is not None:
+                yield f"  {name}: {shown(sending[key])}"
+        yield "  lines, exactly:"
+        for line in sending["lines"]:
+            yield f"    {shown(encode(line).decode())}"

@@ -1,0 +1,187 @@
+"""Reads for people and their programs: rows under the contract's names, over the whole deployment.
+
+Contract section 4 names the fields.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+Row = dict[str, Any]
+
+_PAGE = 500
+"""Rows fetched at once from the server's cursor."""
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that changes nothing and sees one moment, however long its rows take to read."""
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        # The reader may be a person with a pager; nobody waits for a lock of a reader.
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1h'"))
+        yield connection
+
+
+def _rows(connection: Connection, statement: str, **values: object) -> Iterator[Row]:
+    """Rows from a cursor on the server: a table is never in memory as a whole."""
+    options = {"yield_per": _PAGE}
+    with connection.execute(text(statement), values, execution_options=options) as result:
+        for row in result:
+            yield row._asdict()
+
+
+def _row(connection: Connection, statement: str, **values: object) -> Row | None:
+    row = connection.execute(text(statement), values).one_or_none()
+    return None if row is None else row._asdict()
+
+
+def firms(connection: Connection) -> Iterator[Row]:
+    """Registered or not; the keys are sealed."""
+    return _rows(
+        connection,
+        """
+        SELECT f.code, f.registered_at, f.api_key, f.subscription_key,
+               (SELECT count(*) FROM folders WHERE firm_id = f.id) AS folders,
+               f.held_by AS case_id, f.paused_until, f.pause_reason
+        FROM firms f ORDER BY f.code
+        """,
+    )
+
+
+def folders(connection: Connection, firm: str | None = None) -> Iterator[Row]:
+    """Registered or not; of one firm's code or of all."""
+    return _rows(
+        connection,
+        """
+        SELECT f.code AS firm, fo.code, fo.name, fo.open_from, fo.open_to, fo.create_accounts,
+               fo.registered_at, fo.held_by AS case_id
+        FROM folders fo JOIN firms f ON f.id = fo.firm_id
+        WHERE CAST(:firm AS text) IS NULL OR f.code = :firm ORDER BY f.code, fo.code
+        """,
+        firm=firm,
+    )
+
+
+_ENTRIES = """
+SELECT e.id, f.code AS firm, fo.code AS folder, e.entry_id, e.revision, e.event_id, e.state,
+       e.reason, e.message, e.case_id,
+       (SELECT count(*) FROM attempts a WHERE a.entry = e.id) AS attempts,
+       (SELECT i.request_id FROM attempts a JOIN imports i ON i.id = a.import_id
+        WHERE a.entry = e.id ORDER BY a.id DESC LIMIT 1) AS import_request_id,
+       e.cuts, e.received_at, e.synced_at
+FROM entries e JOIN firms f ON f.id = e.firm_id JOIN folders fo ON fo.id = e.folder_id
+"""
+
+_ENTRY_FILTERS = {
+    "firm": "f.code = :firm",
+    "folder": "fo.code = :folder",
+    "entry_id": "e.entry_id = :entry_id",
+    "state": "e.state = :state",
+    "reason": "e.reason = :reason",
+}
+
+
+def entries(connection: Connection, **wanted: object) -> Iterator[Row]:
+    """The entries that have all `wanted` values (keys of `_ENTRY_FILTERS`), in order of id.
+
+    `import_request_id` is that of the latest attempt.
+    """
+    conditions = [_ENTRY_FILTERS[name] for name in wanted]
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return _rows(connection, f"{_ENTRIES} {where} ORDER BY e.id", **wanted)
+
+
+def entry(connection: Connection, id_: int) -> Row | None:
+    return _row(connection, f"{_ENTRIES} WHERE e.id = :id", id=id_)
+
+
+def content(connection: Connection, id_: int) -> Row:
+    """Of an entry, the event's own `entry`, when it was validated, and when its turn is."""
+    row = connection.execute(
+        text("SELECT occurred_at, due_at, entry FROM entries WHERE id = :id"), {"id": id_}
+    )
+    return row.one()._asdict()
+
+
+def transitions(connection: Connection, entry: int) -> Iterator[Row]:
+    return _rows(
+        connection,
+        "SELECT at, from_state, to_state, reason, message, import_id FROM transitions "
+        "WHERE entry = :entry ORDER BY id",
+        entry=entry,
+    )
+
+
+def sendings(connection: Connection, entry: int) -> Iterator[Row]:
+    """Each attempt: the lines as they were sent, and what came of the import request."""
+    return _rows(
+        connection,
+        """
+        SELECT i.id AS import_id, i.sent_at, i.answered_at, i.answer, i.http_status, i.message,
+               i.request_id AS import_request_id, i.status, i.polls, i.ended_at,
+               a.closed_at, a.closed_as, a.lines
+        FROM attempts a JOIN imports i ON i.id = a.import_id
+        WHERE a.entry = :entry ORDER BY a.id
+        """,
+        entry=entry,
+    )
+
+
+_CASES = """
+SELECT c.id, c.scope, f.code AS firm, fo.code AS folder, c.reason, c.message,
+       (SELECT count(*) FROM entries e WHERE e.case_id = c.id) AS held,
+       c.state, c.opened_at, c.closed_at, c.last_probe_at
+FROM cases c JOIN firms f ON f.id = c.firm_id LEFT JOIN folders fo ON fo.id = c.folder_id
+"""
+
+
+def cases(connection: Connection) -> Iterator[Row]:
+    """Cases, open and closed, in order of id; `held` counts the entries that wait on each."""
+    return _rows(connection, f"{_CASES} ORDER BY c.id")
+
+
+def case(connection: Connection, id_: int) -> Row | None:
+    return _row(connection, f"{_CASES} WHERE c.id = :id", id=id_)
+
+
+def refused_events(connection: Connection) -> Iterator[Row]:
+    """Events refused at the door and not taken in since, in order of id."""
+    return _rows(
+        connection,
+        "SELECT id, event_id, received_at, errors, deliveries FROM refused_events "
+        "WHERE taken_in_at IS NULL ORDER BY id",
+    )
+
+
+def refused_event(connection: Connection, id_: int) -> Row | None:
+    """One, taken in since or not, with its `body` as it came (bytes)."""
+    return _row(
+        connection,
+        "SELECT id, event_id, received_at, errors, deliveries, last_received_at, taken_in_at, "
+        "content_hash, body FROM refused_events WHERE id = :id",
+        id=id_,
+    )
+
+
+def status(connection: Connection) -> Row:
+    """Counts of the whole deployment; `entries` has only the states that occur.
+
+    An entry waits from its arrival until its turn has come: `received` or `waiting`.
+    """
+    row = connection.execute(
+        text("""
+        SELECT
+          (SELECT coalesce(jsonb_object_agg(state, n), '{}')
+           FROM (SELECT state, count(*) AS n FROM entries GROUP BY state) s) AS entries,
+          (SELECT coalesce(round(extract(epoch FROM now() - min(received_at)), 1)::float, 0)
+           FROM entries WHERE state IN ('received', 'waiting')) AS oldest_waiting_seconds,
+          (SELECT count(*) FROM cases WHERE state = 'open') AS cases_open,
+          (SELECT count(*) FROM folders WHERE held_by IS NOT NULL) AS folders_on_hold,
+          (SELECT count(*) FROM firms WHERE held_by IS NOT NULL) AS firms_on_hold,
+          (SELECT count(*) FROM refused_events WHERE taken_in_at IS NULL) AS refused_events
+        """)
+    )
+    return row.one()._asdict()
