@@ -11,18 +11,18 @@ from passerelle.domain.batching import Size, first_batch
 from passerelle.domain.limits import Cut, Limits
 from passerelle.domain.mapping import Destination, auxiliary_code, map_entry, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
-from passerelle.domain.states import Reason, Scope, State
+from passerelle.domain.states import Reason, State
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
 from passerelle.store import claims, pauses
-from passerelle.store.cases import Cause, collision, hold, open_case
+from passerelle.store.cases import collision, hold, open_case, refusal
 from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
 from passerelle.store.engine import transact
 from passerelle.store.imports import apply, lock_import, write_answer
-from passerelle.store.registry import register_folder
-from passerelle.store.revisions import settle_revisions
+from passerelle.store.registry import near_folder, register_folder
+from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 from passerelle.store.vault import Vault
 from schemas.event import build_entry
@@ -92,32 +92,29 @@ class Delivery:
             self._vault.open(folder.api_secret),
             self._vault.open(folder.subscription_key),
         )
-        if not folder.registered and not self._register(folder, credentials):
-            return False
+        if not folder.registered:
+            # The POST needs a turn and a lease of its own: this read may have taken long.
+            return self._register(folder, credentials)
         return self._send(folder, lease, credentials)
 
     def _register(self, folder: FolderRow, credentials: Credentials) -> bool:
-        """Ask Loop about a folder that only an event has named so far."""
+        """Ask Loop about a folder that only an event has named so far; whether it is one."""
         answer = self._loop.read_folder(credentials, folder.code)
+        reason, message = answer.reason, answer.message
         with self._engine.begin() as connection:
             if answer.sort is Sort.ACCEPTED:
-                register_folder(connection, folder.id)
                 pauses.answered(connection, folder.firm_id, self._terms.pace_max)
-                return True
-            if answer.sort is Sort.PERSON and answer.reason is not None:
-                of_firm = answer.reason is Reason.CREDENTIALS_REFUSED
-                hold(
-                    connection,
-                    Cause(
-                        Scope.FIRM if of_firm else Scope.FOLDER,
-                        folder.firm_id,
-                        None if of_firm else folder.id,
-                        answer.reason,
-                        answer.message,
-                    ),
-                )
-            else:
+                near = near_folder(connection, folder.firm_id, folder.code)
+                if near is None:
+                    register_folder(connection, folder.id)
+                    return True
+                # Both came before either was registered (rule 21).
+                reason = Reason.UNKNOWN_FOLDER
+                message = f"No folder has this code, but one is registered as {near}."
+            if reason is None:
                 self._pause(connection, folder.firm_id, answer)
+            else:
+                hold(connection, refusal(folder.firm_id, folder.id, reason, message))
         return False
 
     def _send(self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials) -> bool:
@@ -126,9 +123,9 @@ class Delivery:
             dues = claims.claim(
                 connection, folder.id, lease, terms.lease_seconds, terms.limits.batch_lines
             )
-            codes = claims.auxiliary_loop_codes(connection, folder.id, _auxiliaries(dues))
+            codes = claims.auxiliary_loop_codes(connection, folder, _auxiliaries(dues))
         self._checkpoint("claim")
-        ready = self._fitting(folder, lease, self._map(folder, dues, codes))
+        ready = self._fitting(folder, lease, self._map(folder, lease, dues, codes))
         if not ready:
             return bool(dues)
         body = encode(_body(folder, ready))
@@ -136,7 +133,7 @@ class Delivery:
         with self._engine.begin() as connection:
             import_id = claims.mark(connection, folder, lease, ready)
             if import_id is None:
-                self._give_back(connection, folder, lease, [one.entry for one in ready])
+                self._give_back(connection, lease, [one.entry for one in ready])
                 return False
         self._checkpoint("mark")
         answer = self._loop.post_import(credentials, body, started)
@@ -157,7 +154,7 @@ class Delivery:
         return True
 
     def _map(
-        self, folder: FolderRow, dues: Sequence[Due], codes: dict[str, str]
+        self, folder: FolderRow, lease: uuid.UUID, dues: Sequence[Due], codes: dict[str, str]
     ) -> list[tuple[Ready, Size]]:
         """The lines to send; an entry that cannot be mapped is taken out and harms no other."""
         destination = Destination(
@@ -172,7 +169,7 @@ class Delivery:
         for due in dues:
             collided = next((c for c in _auxiliaries([due]) if c not in codes), None)
             if collided is not None:
-                self._park_collision(folder, due, collided)
+                self._park_collision(folder, lease, due, collided)
                 continue
             try:
                 entry = build_entry(due.entry)
@@ -182,7 +179,7 @@ class Delivery:
             except Exception:  # noqa: BLE001 idem
                 log.exception("mapping failed", entry=due.id)
                 with self._engine.begin() as connection:
-                    crashed(connection, [due.id], self._chance())
+                    crashed(connection, [due.id], self._chance(), lease)
                 continue
             ready = Ready(due.id, due.entry_id, lines, [_told(cut) for cut in result.cuts])
             mapped.append((ready, Size(len(lines), len(encode(lines)), entry.siret)))
@@ -197,40 +194,32 @@ class Delivery:
         rest = [ready.entry for ready, _ in mapped[fitting:]]
         if rest:
             with self._engine.begin() as connection:
-                self._give_back(connection, folder, lease, rest)
+                self._give_back(connection, lease, rest)
         return [ready for ready, _ in mapped[:fitting]]
 
     @staticmethod
-    def _give_back(
-        connection: Connection, folder: FolderRow, lease: uuid.UUID, ids: list[int]
-    ) -> None:
-        """Claimed, but nothing was sent: they wait, or are parked where a hold has come."""
-        held = claims.hold_of(connection, folder.id)
-        change = (
-            Change(State.WAITING)
-            if held is None
-            else Change(State.PARKED, held.reason, held.message, held.case_id)
-        )
-        move(connection, ids, {State.POSTING}, change, held_lease=lease)
-        settle_revisions(connection, ids)
+    def _give_back(connection: Connection, lease: uuid.UUID, ids: list[int]) -> None:
+        """Claimed, but nothing was sent."""
+        move(connection, ids, {State.POSTING}, Change(State.WAITING), held_lease=lease)
+        settle(connection, ids)
 
-    def _park_collision(self, folder: FolderRow, due: Due, code: str) -> None:
+    def _park_collision(self, folder: FolderRow, lease: uuid.UUID, due: Due, code: str) -> None:
         cause = collision(
             folder.firm_id, folder.id, code, short_auxiliary(code, self._terms.limits)
         )
         with self._engine.begin() as connection:
             case_id = open_case(connection, cause)
             change = Change(State.PARKED, cause.reason, cause.message, case_id)
-            move(connection, [due.id], {State.POSTING}, change)
-            settle_revisions(connection, [due.id])
+            move(connection, [due.id], {State.POSTING}, change, held_lease=lease)
+            settle(connection, [due.id])
 
     def _record(self, connection: Connection, import_id: int, answer: Answer) -> None:
         """Rule 4: the answer is written whatever became of the lease."""
         request = lock_import(connection, import_id)
         accepted = answer.sort is Sort.ACCEPTED
-        write_answer(
-            connection, import_id, answer, poll_delay(0, self._chance()) if accepted else None
-        )
+        poll_in = poll_delay(0, self._chance()) if accepted else None
+        if not write_answer(connection, import_id, answer, poll_in):
+            return
         outcome = of_post(answer, len(request.entries))
         delay = 0.0
         if outcome.pause:

@@ -6,11 +6,11 @@ from sqlalchemy import Connection, Engine
 
 from passerelle.domain.backoff import poll_delay, retry_delay
 from passerelle.domain.outcome import Answer, Outcome, Sort, of_status
-from passerelle.domain.states import Scope, State
+from passerelle.domain.states import State
 from passerelle.loop_api.client import Credentials, Loop, Status
 from passerelle.observe import log
 from passerelle.store import pauses
-from passerelle.store.cases import Cause, hold
+from passerelle.store.cases import hold, refusal
 from passerelle.store.engine import transact
 from passerelle.store.imports import Poll, apply, lock_import, poll_again, take_poll, write_end
 from passerelle.store.vault import Vault
@@ -47,9 +47,10 @@ class FollowUp:
                 if poll is None:
                     continue
                 wait = pauses.take_turn(connection, poll.firm_id, *self._pace)
-            if wait is None:
-                self._wait(poll, None)
-                continue
+                if wait is None:
+                    # Loop was not asked, so this is no poll.
+                    poll_again(connection, poll.id, poll.polls, None, pauses.LONGEST_WAIT)
+                    continue
             self._sleep(wait)
             credentials = Credentials(
                 self._vault.open(poll.api_key),
@@ -64,7 +65,8 @@ class FollowUp:
 
     def _wait(self, poll: Poll, status: int | None) -> None:
         with self._engine.begin() as connection:
-            poll_again(connection, poll.id, status, poll_delay(poll.polls, self._chance()))
+            polls = poll.polls + 1
+            poll_again(connection, poll.id, polls, status, poll_delay(polls, self._chance()))
 
     def _record(self, poll: Poll, status: Status) -> None:
         outcome = of_status(status.status, status.reason)
@@ -86,14 +88,14 @@ class FollowUp:
             apply(connection, request, settled, message)
 
         transact(self._engine, record, tries=20)
-        log.info("import ended", import_id=poll.id, status=status.status, polls=poll.polls)
+        log.info("import ended", import_id=poll.id, status=status.status, polls=poll.polls + 1)
 
     def _no_status(self, poll: Poll, answer: Answer) -> None:
         with self._engine.begin() as connection:
-            if answer.sort is Sort.PERSON and answer.reason is not None:
-                # Whatever the words: a status route knows no folder, so it is the keys.
+            if answer.reason is not None:
                 hold(
-                    connection, Cause(Scope.FIRM, poll.firm_id, None, answer.reason, answer.message)
+                    connection,
+                    refusal(poll.firm_id, poll.folder_id, answer.reason, answer.message),
                 )
             elif answer.sort is Sort.PAUSE or answer.down:
                 failures = pauses.failures(connection, poll.firm_id)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +22,10 @@ from passerelle.domain.mapping import auxiliary_code, short_auxiliary
 from passerelle.domain.states import Reason, Scope, State
 from passerelle.observe import log
 from passerelle.store import arrivals, registry
-from passerelle.store.cases import Cause, collision, hold, open_case
+from passerelle.store.cases import Cause, Hold, collision, hold, hold_of, open_case
 from passerelle.store.engine import transact
 from passerelle.store.registry import Place
-from passerelle.store.revisions import settle_revisions
+from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move, open_attempts
 from schemas.event import build, faults
 
@@ -69,7 +70,17 @@ class _Tally:
 
 def encode(raw: object) -> bytes:
     """A decoded message as JSON text again. ASCII: lone surrogates stay what they were."""
-    return json.dumps(raw, default=str).encode("ascii")
+
+    def dump() -> bytes:
+        return json.dumps(raw, default=str).encode("ascii")
+
+    try:
+        return dump()
+    except RecursionError:
+        # Nested as deep as the decoder could just follow, which had less of the stack behind it.
+        # A new thread has nothing behind it.
+        with ThreadPoolExecutor(1) as fresh:
+            return fresh.submit(dump).result()
 
 
 def _refused(body: bytes, found: Sequence[Fault], raw: object = None) -> arrivals.Refused:
@@ -161,16 +172,25 @@ class Intake:
         return transact(self._engine, store, tries=_TRIES)
 
     def _arrive(self, connection: Connection, arriving: Sequence[_Arriving], tally: _Tally) -> None:
-        seen = arrivals.seen_events(connection, {a.event.event_id for a in arriving})
-        fresh: list[_Arriving] = []
-        for one in arriving:
-            before = seen.setdefault(one.event.event_id, one.event_print)
-            if before is one.event_print:
-                fresh.append(one)
-            elif before == one.event_print:
-                tally.known += 1
-            else:
-                tally.refuse(one, EVENT_CHANGED)
+        # An event id that comes with two contents in one message: the second is weighed when the
+        # first was taken in or refused.
+        rest = list(arriving)
+        while rest:
+            seen = arrivals.seen_events(connection, {one.event.event_id for one in rest})
+            first: dict[uuid.UUID, _Arriving] = {}
+            later: list[_Arriving] = []
+            for one in rest:
+                before = first.setdefault(one.event.event_id, one)
+                if before is not one and before.event_print != one.event_print:
+                    later.append(one)
+                elif before is not one or seen.get(one.event.event_id) == one.event_print:
+                    tally.known += 1
+                elif one.event.event_id in seen:
+                    tally.refuse(one, EVENT_CHANGED)
+            self._take(connection, [one for id_, one in first.items() if id_ not in seen], tally)
+            rest = later
+
+    def _take(self, connection: Connection, fresh: Sequence[_Arriving], tally: _Tally) -> None:
         firms = self._places(connection, {one.event.firm for one in fresh}, None)
         for code in sorted(firms):
             of_firm = [one for one in fresh if one.event.firm == code]
@@ -255,7 +275,7 @@ class _Folder:
             rest = later
 
     def _round(self, arriving: list[_Arriving], ids: set[str]) -> None:
-        revisions = arrivals.known_revisions(self._connection, self._folder.id, ids)
+        revisions = arrivals.lock_revisions(self._connection, self._firm.id, self._folder.id, ids)
         news: list[tuple[_Arriving, Arrival]] = []
         for one in arriving:
             entry = one.event.entry
@@ -297,21 +317,21 @@ class _Folder:
             unsent = {State.RECEIVED, State.WAITING, State.PARKED}
             move(self._connection, gone, unsent, Change(State.SUPERSEDED))
         if any(arrival.already_synced for _, arrival in news):
-            settle_revisions(self._connection, ids)
+            settle(self._connection, ids)
         self._tally.new += len(ids)
         if any(row.state is State.RECEIVED for row in rows):
             self._tally.folders.add(self._folder.id)
 
-    def _hold(self) -> tuple[Reason, str, int] | None:
+    def _hold(self) -> Hold | None:
         """The case that holds whatever arrives here, if any."""
-        if not self._firm.registered:
-            message = f"No firm {self._firm.code} is registered: passerelle firm add."
-            cause = Cause(Scope.FIRM, self._firm.id, None, Reason.UNKNOWN_FIRM, message)
-            return cause.reason, message, hold(self._connection, cause)
         for place in (self._firm, self._folder):
             if place.held_by is not None:
-                return Reason(place.held_reason or ""), place.held_message or "", place.held_by
-        return None
+                return hold_of(self._connection, place.held_by)
+        if self._firm.registered:
+            return None
+        message = f"No firm {self._firm.code} is registered: passerelle firm add."
+        cause = Cause(Scope.FIRM, self._firm.id, None, Reason.UNKNOWN_FIRM, message)
+        return Hold(hold(self._connection, cause), cause.reason, message)
 
     def _register_auxiliaries(self, arriving: Sequence[_Arriving]) -> set[str]:
         codes: dict[str, str] = {}
@@ -328,7 +348,7 @@ class _Folder:
         self,
         one: _Arriving,
         arrival: Arrival,
-        held: tuple[Reason, str, int] | None,
+        held: Hold | None,
         collided: set[str],
     ) -> arrivals.NewEntry:
         event = one.event
@@ -336,7 +356,8 @@ class _Folder:
         if arrival.verdict is Verdict.OUTDATED:
             state = State.SUPERSEDED
         elif held is not None:
-            state, (reason, message, case_id) = State.PARKED, held
+            state, reason = State.PARKED, held.reason
+            message, case_id = held.message, held.case_id
         else:
             for line in event.entry.lines:
                 code = line.auxiliary and auxiliary_code(line.auxiliary.code)

@@ -10,7 +10,7 @@ from passerelle.domain.errors import RegistrationError
 from passerelle.domain.states import CaseState, Reason
 from passerelle.store import registry
 from passerelle.store.cases import close_case, open_cases
-from passerelle.store.revisions import settle_revisions
+from passerelle.store.revisions import settle
 from passerelle.store.vault import Vault
 
 
@@ -67,35 +67,43 @@ class Registration:
         """
         _check_code(code)
         keys = keys.trimmed()
-        with self._engine.begin() as connection:
-            near = registry.near_firm(connection, code)
-            if near is not None:
-                raise RegistrationError(f"A firm is registered as {near} already.")
-            hashes = self._vault.hashes(keys.api_key)
-            owner = registry.owner_of_key(connection, hashes)
-            if owner is not None:
-                raise RegistrationError(
-                    f"This API key is firm {owner}'s; make a key of its own for {code}."
-                )
-            registry.add_codes(connection, [code])
-            firm_id = registry.register_firm(
-                connection,
-                code,
-                self._vault.seal(keys.api_key),
-                self._vault.seal(keys.api_secret),
-                self._vault.seal(keys.subscription_key),
-                hashes[0],
+        try:
+            with self._engine.begin() as connection:
+                return self._heal(connection, self._register(connection, code, keys))
+        except IntegrityError:
+            raise RegistrationError(
+                "A firm of this code or this API key is just being registered."
+            ) from None
+
+    def _register(self, connection: Connection, code: str, keys: FirmKeys) -> int:
+        near = registry.near_firm(connection, code)
+        if near is not None:
+            raise RegistrationError(f"A firm is registered as {near} already.")
+        hashes = self._vault.hashes(keys.api_key)
+        owner = registry.owner_of_key(connection, hashes)
+        if owner is not None:
+            raise RegistrationError(
+                f"This API key is firm {owner}'s; make a key of its own for {code}."
             )
-            if firm_id is None:
-                raise RegistrationError(f"Firm {code} is registered already.")
-            return self._heal(connection, firm_id)
+        registry.add_codes(connection, [code])
+        firm_id = registry.register_firm(
+            connection,
+            code,
+            self._vault.seal(keys.api_key),
+            self._vault.seal(keys.api_secret),
+            self._vault.seal(keys.subscription_key),
+            hashes[0],
+        )
+        if firm_id is None:
+            raise RegistrationError(f"Firm {code} is registered already.")
+        return firm_id
 
     @staticmethod
     def _heal(connection: Connection, firm_id: int) -> list[int]:
         folders: set[int] = set()
         for case_id in open_cases(connection, firm_id, Reason.UNKNOWN_FIRM):
             freed = close_case(connection, case_id, CaseState.HEALED)
-            settle_revisions(connection, [entry for entry, _ in freed])
+            settle(connection, [entry for entry, _ in freed])
             folders |= {folder for _, folder in freed}
         return sorted(folders)
 

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
 
 from passerelle.domain.states import State
 from passerelle.observe import log
 from passerelle.store import abandoned
 from passerelle.store.crashes import crashed
-from passerelle.store.transitions import Change, move
+from passerelle.store.transitions import Change, move, open_attempts
 
 MOST = 1000
-"""Rows looked at in one sweep; the next comes a second later."""
+"""Imports looked at in one sweep; the next comes a second later."""
 
 POLLS_A_MESSAGE = 20
 
@@ -34,14 +34,10 @@ class Upkeep:
         self._chance = chance
 
     def sweep(self) -> Bells:
-        """One look at everything that waits; nothing where another sweep is under way."""
+        """One look at everything that waits. Several at once share the work."""
+        while self._take_back():
+            pass
         with self._engine.begin() as connection:
-            alone = connection.execute(
-                text("SELECT pg_try_advisory_xact_lock(hashtext('passerelle.sweep'))")
-            ).scalar_one()
-            if not alone:
-                return Bells()
-            self._expire_leases(connection)
             folders = abandoned.folders_to_ring(connection, RUNG_APART)
             polls = abandoned.imports_to_poll(connection, RUNG_APART, MOST)
         groups = [
@@ -51,15 +47,16 @@ class Upkeep:
         ]
         return Bells(tuple(folders), tuple(groups))
 
-    def _expire_leases(self, connection: Connection) -> None:
-        found = abandoned.expired_leases(connection, MOST)
-        change = Change(State.UNCERTAIN, message=abandoned.LEASE_RAN_OUT)
-        move(connection, found.marked, {State.POSTING}, change)
-        for entries in found.unmarked:
-            crashed(connection, entries, self._chance())
-        if found.marked or found.unmarked:
-            log.warning(
-                "leases ran out",
-                after_mark=len(found.marked),
-                before_mark=sum(map(len, found.unmarked)),
-            )
+    def _take_back(self) -> bool:
+        """Take the entries of one dead delivery from it; whether there was one."""
+        with self._engine.begin() as connection:
+            entries = abandoned.abandoned_delivery(connection)
+            marked = open_attempts(connection, entries)
+            if marked:
+                change = Change(State.UNCERTAIN, message=abandoned.LEASE_RAN_OUT)
+                move(connection, sorted(marked), {State.POSTING}, change)
+            elif entries:
+                crashed(connection, entries, self._chance())
+        if entries:
+            log.warning("a lease ran out", entries=len(entries), after_mark=bool(marked))
+        return bool(entries)

@@ -237,7 +237,7 @@ def upgrade() -> None:
             "(state = 'parked') = (case_id IS NOT NULL)", name=op.f("ck_entries_parked_case")
         ),
         sa.CheckConstraint(
-            "(state = 'posting') = (lease IS NOT NULL)", name=op.f("ck_entries_posting_lease")
+            "(state = 'posting') = (lease IS NOT NULL AND lease_until IS NOT NULL)", name=op.f("ck_entries_posting_lease")
         ),
         sa.CheckConstraint(
             "(state = 'synced') = (synced_at IS NOT NULL)", name=op.f("ck_entries_synced")
@@ -374,6 +374,14 @@ def upgrade() -> None:
             ["firm_id", "entry"],
             ["entries.firm_id", "entries.id"],
             name=op.f("fk_transitions_firm_id_entry"),
+        ),
+        sa.CheckConstraint(
+            "from_state IN ('received', 'posting', 'posted', 'waiting', 'uncertain', 'parked', 'synced', 'superseded', 'discarded')",
+            name=op.f("ck_transitions_from_state"),
+        ),
+        sa.CheckConstraint(
+            "to_state IN ('received', 'posting', 'posted', 'waiting', 'uncertain', 'parked', 'synced', 'superseded', 'discarded')",
+            name=op.f("ck_transitions_to_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transitions")),
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
+from passerelle.domain.text import normalise
 from passerelle.loop_api.refusals import (
     is_quota,
     is_subscription_refusal,
@@ -21,7 +22,8 @@ from passerelle.loop_api.refusals import (
 )
 from schemas.loop import Accepted, Refused, import_answer
 
-_MESSAGE_LENGTH = 1000
+MESSAGE_LENGTH = 1000
+"""Of Loop's words so much is kept, in code points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def _message_of(exchange: Exchange) -> str:
         error = body.get("error")
         words = body.get("message") or (error.get("message") if isinstance(error, dict) else error)
         if isinstance(words, str):
-            return " ".join(words.replace("\0", "").split())[:_MESSAGE_LENGTH]
+            return normalise(words)[:MESSAGE_LENGTH]
     return ""
 
 
@@ -63,21 +65,21 @@ def retry_after(exchange: Exchange, message: str, at: datetime) -> float | None:
     header = exchange.headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdigit():
         return float(header)
-    if header:
-        try:
-            until = parsedate_to_datetime(header)
-        except ValueError:
-            return wait_in_words(message)
+    until = _date(header)
+    if until is not None:
         # The server's own clock, where it tells it: ours may be off.
-        since = exchange.headers.get("Date", "")
-        try:
-            start = parsedate_to_datetime(since)
-        except ValueError:
-            start = at
-        if until.tzinfo is None or start.tzinfo is None:
-            return wait_in_words(message)
+        start = _date(exchange.headers.get("Date", "")) or at
         return max(0.0, (until - start).total_seconds())
     return wait_in_words(message)
+
+
+def _date(header: str) -> datetime | None:
+    """An HTTP date, aware; None for anything else."""
+    try:
+        found = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return None if found.tzinfo is None else found
 
 
 def sort_failure(exchange: Exchange) -> Answer:
@@ -110,7 +112,7 @@ def sort_status(exchange: Exchange, at: datetime | None = None) -> Answer:
 def sort_refusal(message: str) -> Answer:
     """A refusal under HTTP 200. Reference: Loop API 3.7 and 5."""
     refusal = recognise(message)
-    shown = message[:_MESSAGE_LENGTH]
+    shown = message[:MESSAGE_LENGTH]
     if refusal.reason is not None:
         return Answer(Sort.PERSON, shown, HTTPStatus.OK, reason=refusal.reason)
     sort = Sort.REFUSED if refusal.definite else Sort.UNKNOWN

@@ -12,11 +12,11 @@ from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
 from passerelle.loop_api import wire
 from passerelle.loop_api.answers import (
+    MESSAGE_LENGTH,
     Exchange,
     body_of,
     sort_failure,
     sort_import,
-    sort_refusal,
     sort_status,
 )
 from passerelle.loop_api.refusals import recognise
@@ -82,14 +82,18 @@ class Loop:
         body = body_of(exchange)
         found = status_answer(body)
         if found.status is None and isinstance(import_answer(body), Refused):
-            return Status(None, found.message or "", known=False)
+            return Status(None, (found.message or "")[:MESSAGE_LENGTH], known=False)
         if found.status is None:
             return Answer(Sort.UNKNOWN, "Loop's status cannot be read.", HTTPStatus.OK)
-        message = found.message or ""
+        message = (found.message or "")[:MESSAGE_LENGTH]
         return Status(found.status, message, recognise(message).reason)
 
     def read_folder(self, credentials: Credentials, folder: str) -> Answer:
-        """A cheap read that shows whether the key reaches a folder; ACCEPTED where it does."""
+        """A cheap read that shows whether the key reaches a folder; ACCEPTED where it does.
+
+        A refusal in words that are not known is the folder's own: a read harms nothing, and a
+        person sees the words.
+        """
         exchange = self._call(
             "journal", credentials, {"codeDossier": folder, "skip": "0", "take": "1"}
         )
@@ -98,7 +102,10 @@ class Loop:
             return refused
         body = body_of(exchange)
         if isinstance(answer := import_answer(body), Refused):
-            return sort_refusal(answer.message)
+            reason = recognise(answer.message).reason or Reason.UNKNOWN_FOLDER
+            return Answer(
+                Sort.PERSON, answer.message[:MESSAGE_LENGTH], HTTPStatus.OK, reason=reason
+            )
         if records(body) is None:
             return Answer(Sort.UNKNOWN, "Loop's list cannot be read.", HTTPStatus.OK)
         return Answer(Sort.ACCEPTED, "", HTTPStatus.OK)
@@ -160,7 +167,11 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 
 def _in_words(error: Exception) -> str:
     """A failure without addresses and without what was sent."""
+    # What went wrong first may be wrapped several times.
+    chain: list[BaseException] = [error]
+    while chain[-1].__context__ is not None:
+        chain.append(chain[-1].__context__)
     for kind, words in _WORDS:
-        if isinstance(error, kind):
+        if any(isinstance(link, kind) for link in chain):
             return words
     return f"The call to Loop failed ({type(error).__name__})."

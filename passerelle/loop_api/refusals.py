@@ -58,7 +58,8 @@ def is_subscription_refusal(message: str, challenge: str) -> bool:
 
 
 _QUOTA = re.compile(r"quota", re.IGNORECASE)
-_CLOCK = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})")
+# Few digits: more than a number of the machine holds would raise.
+_CLOCK = re.compile(r"(?:(\d{1,6})\.)?(\d{1,2}):(\d{2}):(\d{2})")
 _DAYS = re.compile(r"(\d+(?:\.\d+)?)\s*days?", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d+)\s*seconds?", re.IGNORECASE)
 

@@ -1,50 +1,40 @@
 """What is due or was left behind: for upkeep (engine rules 3 and 22)."""
 
-import uuid
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, text
 
-_EXPIRED = text("""
-SELECT e.id, e.lease,
-       EXISTS (SELECT 1 FROM attempts a WHERE a.entry = e.id AND a.closed_at IS NULL) AS marked
-FROM entries e WHERE e.state = 'posting' AND e.lease_until <= now()
-ORDER BY e.id LIMIT :most FOR UPDATE OF e SKIP LOCKED
-""")
+from passerelle.store.claims import CLAIMABLE
 
 LEASE_RAN_OUT = "The delivery ended without a word after it may have been sent."
 
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """Entries whose delivery died: after the mark, and before it by delivery."""
-
-    marked: list[int]
-    unmarked: list[list[int]]
-
-
-def expired_leases(connection: Connection, most: int) -> Abandoned:
-    """Entries whose lease has run out, locked."""
-    marked: list[int] = []
-    unmarked: dict[uuid.UUID, list[int]] = {}
-    for row in connection.execute(_EXPIRED, {"most": most}):
-        if row.marked:
-            marked.append(row.id)
-        else:
-            unmarked.setdefault(row.lease, []).append(row.id)
-    return Abandoned(marked, list(unmarked.values()))
-
-
-_RING = text("""
-UPDATE folders fo SET rung_at = now() FROM firms f
-WHERE f.id = fo.firm_id AND f.registered_at IS NOT NULL AND f.held_by IS NULL
-  AND fo.held_by IS NULL AND (f.paused_until IS NULL OR f.paused_until <= now())
-  AND (fo.lease_until IS NULL OR fo.lease_until <= now())
-  AND (fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))
-  AND EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = fo.id
-    AND e.state IN ('received', 'waiting') AND e.due_at <= now())
-RETURNING fo.id
+_ABANDONED = text("""
+SELECT id FROM entries WHERE state = 'posting' AND lease_until <= now() AND lease = (
+    SELECT lease FROM entries WHERE state = 'posting' AND lease_until <= now()
+    ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED)
+ORDER BY id FOR UPDATE SKIP LOCKED
 """)
+
+
+def abandoned_delivery(connection: Connection) -> list[int]:
+    """The entries of one delivery whose lease has run out, locked; none where there is none.
+
+    Whether it had made its mark is to be asked in a statement of its own: the mark changes no
+    entry, so this statement may have begun before it and not know it.
+    """
+    return list(connection.execute(_ABANDONED).scalars())
+
+
+# What somebody else has locked is being worked on.
+_RING = text(f"""
+UPDATE folders SET rung_at = now() WHERE id IN (
+    SELECT fo.id FROM folders fo JOIN firms f ON f.id = fo.firm_id
+    WHERE f.registered_at IS NOT NULL AND f.held_by IS NULL
+      AND fo.held_by IS NULL AND (f.paused_until IS NULL OR f.paused_until <= now())
+      AND (fo.lease_until IS NULL OR fo.lease_until <= now())
+      AND (fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))
+      AND EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = fo.id AND {CLAIMABLE})
+    FOR NO KEY UPDATE OF fo SKIP LOCKED)
+RETURNING id
+""")  # noqa: S608 a literal of a module beside this one
 
 
 def folders_to_ring(connection: Connection, apart: float) -> list[int]:
@@ -53,13 +43,13 @@ def folders_to_ring(connection: Connection, apart: float) -> list[int]:
 
 
 _POLLS = text("""
-UPDATE imports i SET rung_at = now() FROM firms f
-WHERE f.id = i.firm_id AND f.held_by IS NULL
-  AND (f.paused_until IS NULL OR f.paused_until <= now()) AND i.id IN (
-    SELECT id FROM imports WHERE poll_at <= now()
-      AND (rung_at IS NULL OR rung_at <= now() - make_interval(secs => :apart))
-    ORDER BY poll_at LIMIT :most FOR UPDATE SKIP LOCKED)
-RETURNING i.id, i.firm_id
+UPDATE imports SET rung_at = now() WHERE id IN (
+    SELECT i.id FROM imports i JOIN firms f ON f.id = i.firm_id
+    WHERE i.poll_at <= now() AND f.held_by IS NULL
+      AND (f.paused_until IS NULL OR f.paused_until <= now())
+      AND (i.rung_at IS NULL OR i.rung_at <= now() - make_interval(secs => :apart))
+    ORDER BY i.poll_at LIMIT :most FOR UPDATE OF i SKIP LOCKED)
+RETURNING id, firm_id
 """)
 
 

@@ -29,10 +29,13 @@ def seen_events(connection: Connection, ids: Collection[uuid.UUID]) -> dict[uuid
     return {row.event_id: row.fingerprint for row in rows}
 
 
-def known_revisions(
-    connection: Connection, folder_id: int, entry_ids: Collection[str]
+def lock_revisions(
+    connection: Connection, firm_id: int, folder_id: int, entry_ids: Collection[str]
 ) -> dict[str, list[Known]]:
-    """All revisions of these entries of a folder, by the hub's entry id."""
+    """All revisions of these entries of a folder, by the hub's entry id.
+
+    Locked: what ends one of them either is seen here, or waits and then sees what arrives here.
+    """
     rows = connection.execute(
         select(
             entries.c.entry_id,
@@ -40,7 +43,14 @@ def known_revisions(
             entries.c.revision,
             entries.c.state,
             entries.c.fingerprint,
-        ).where(entries.c.folder_id == folder_id, entries.c.entry_id.in_(entry_ids))
+        )
+        .where(
+            entries.c.firm_id == firm_id,
+            entries.c.folder_id == folder_id,
+            entries.c.entry_id.in_(entry_ids),
+        )
+        .order_by(entries.c.id)
+        .with_for_update()
     )
     found: dict[str, list[Known]] = {}
     for row in rows:
@@ -141,12 +151,13 @@ def register_auxiliaries(
     known = select(auxiliary_codes.c.code).where(mine, auxiliary_codes.c.code.in_(codes))
     missing = codes.keys() - set(connection.execute(known).scalars())
     if missing:
-        # In the order of arrival: the first keeps the short code.
+        # In the order of arrival where short codes are equal: the first keeps it. By short code
+        # otherwise, or two intakes could wait for each other.
         connection.execute(
             upsert(auxiliary_codes).on_conflict_do_nothing(),
             [
                 {"firm_id": firm_id, "folder_id": folder_id, "code": code, "loop_code": short}
-                for code, short in codes.items()
+                for code, short in sorted(codes.items(), key=lambda pair: pair[1])
                 if code in missing
             ],
         )

@@ -1,5 +1,6 @@
 """Cases: one per cause and scope, and what they hold (engine rule 17)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -53,6 +54,22 @@ def open_case(connection: Connection, cause: Cause) -> int:
             return int(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What stands in the open case that holds a firm or a folder."""
+
+    case_id: int
+    reason: Reason
+    message: str
+
+
+def hold_of(connection: Connection, case_id: int) -> Hold:
+    row = connection.execute(
+        text("SELECT id, reason, message FROM cases WHERE id = :id"), {"id": case_id}
+    ).one()
+    return Hold(row.id, Reason(row.reason), row.message)
+
+
 def hold(connection: Connection, cause: Cause) -> int:
     """Open the case and hold its scope: what is unsent is parked, what comes later, too.
 
@@ -72,16 +89,39 @@ def hold(connection: Connection, cause: Cause) -> int:
             text(f"UPDATE {table} SET held_by = :case_id WHERE id = :row"),  # noqa: S608 idem
             {"case_id": case_id, "row": row},
         )
-    column = "firm_id" if cause.folder_id is None else "folder_id"
+    folders = "SELECT id FROM folders WHERE firm_id = :row" if cause.folder_id is None else ":row"
+    # The states as literals: only so the planner knows that the index of what is unsent will do.
     unsent = connection.execute(
         text(
-            f"SELECT id FROM entries WHERE {column} = :row AND state = ANY(:unsent) "  # noqa: S608 idem
+            f"SELECT id FROM entries WHERE folder_id IN ({folders}) "  # noqa: S608 idem
+            "AND state IN ('received', 'waiting') "
             "AND NOT EXISTS (SELECT 1 FROM attempts WHERE entry = entries.id AND closed_at IS NULL)"
         ),
-        {"row": row, "unsent": list(UNSENT)},
+        {"row": row},
     ).scalars()
     park(connection, list(unsent), cause, case_id)
     return case_id
+
+
+# Both rows are locked, so the hold that is read is the one in force once the lock is there.
+_UNDER_HOLD = text("""
+SELECT e.id, coalesce(f.held_by, fo.held_by) AS held_by
+FROM entries e JOIN folders fo ON fo.id = e.folder_id JOIN firms f ON f.id = fo.firm_id
+WHERE e.id = ANY(:ids) AND e.state IN ('received', 'waiting')
+FOR KEY SHARE OF fo, f
+""")
+
+
+def park_under_hold(connection: Connection, ids: Sequence[int]) -> None:
+    """Park those of `ids` that came back unsent while their firm or folder was put on hold."""
+    held: dict[int, list[int]] = {}
+    for row in connection.execute(_UNDER_HOLD, {"ids": list(ids)}).all():
+        if row.held_by is not None:
+            held.setdefault(row.held_by, []).append(row.id)
+    for case_id, entries in held.items():
+        found = hold_of(connection, case_id)
+        change = Change(State.PARKED, found.reason, found.message, case_id)
+        move(connection, entries, UNSENT, change)
 
 
 def park(connection: Connection, ids: list[int], cause: Cause, case_id: int) -> None:
@@ -137,6 +177,13 @@ def close_case(connection: Connection, case_id: int, state: CaseState) -> list[t
         text("SELECT id, folder_id FROM entries WHERE id = ANY(:ids)"), {"ids": moved}
     )
     return [(row.id, row.folder_id) for row in rows]
+
+
+def refusal(firm_id: int, folder_id: int, reason: Reason, message: str) -> Cause:
+    """Loop refuses a firm's keys, or refuses a folder: what holds the one or the other."""
+    if reason is Reason.CREDENTIALS_REFUSED:
+        return Cause(Scope.FIRM, firm_id, None, reason, message)
+    return Cause(Scope.FOLDER, firm_id, folder_id, reason, message)
 
 
 def collision(firm_id: int, folder_id: int, code: str, short: str) -> Cause:

@@ -11,8 +11,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, insert, text
 
-from passerelle.domain.states import UNSENT, Reason, State
+from passerelle.domain.states import UNSENT, State
 from passerelle.store.models import attempts
+from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 
 
@@ -22,7 +23,6 @@ class Due:
 
     id: int
     entry_id: str
-    revision: int
     entry: dict[str, Any]
     line_count: int
     half: uuid.UUID | None
@@ -43,18 +43,17 @@ class FolderRow:
     subscription_key: bytes
 
 
-# What may be claimed: nothing of the entry is on its way, be it this revision or another, and no
-# earlier revision is in Loop (rules 2 and 20).
-_CLAIMABLE = """
-e.folder_id = :folder_id AND e.state IN ('received', 'waiting') AND e.due_at <= now()
+# What may be claimed of `entries e`: nothing of the entry is on its way, be it this revision or
+# another (rules 2 and 20).
+CLAIMABLE = """
+e.state IN ('received', 'waiting') AND e.due_at <= now()
 AND NOT EXISTS (
     SELECT 1 FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
       AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
 AND NOT EXISTS (
     SELECT 1 FROM entries other
     WHERE other.firm_id = e.firm_id AND other.folder_id = e.folder_id
-      AND other.entry_id = e.entry_id AND other.id <> e.id
-      AND (other.state = 'posting' OR (other.revision < e.revision AND other.state = 'synced')))
+      AND other.entry_id = e.entry_id AND other.id <> e.id AND other.state = 'posting')
 """
 
 _LEASE_FOLDER = text(f"""
@@ -64,7 +63,7 @@ WHERE fo.id = :folder_id AND f.id = fo.firm_id
   AND fo.held_by IS NULL AND (fo.lease_until IS NULL OR fo.lease_until <= now())
   AND f.registered_at IS NOT NULL AND f.held_by IS NULL
   AND (f.paused_until IS NULL OR f.paused_until <= now())
-  AND EXISTS (SELECT 1 FROM entries e WHERE {_CLAIMABLE})
+  AND EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = fo.id AND {CLAIMABLE})
 RETURNING fo.id, fo.code, fo.registered_at IS NOT NULL AS registered, fo.create_accounts,
     f.id AS firm_id, f.code AS firm_code, f.api_key, f.api_secret, f.subscription_key
 """)  # noqa: S608 a literal of this module
@@ -90,14 +89,34 @@ def release_folder(connection: Connection, folder_id: int, lease: uuid.UUID) -> 
     )
 
 
+_HAS_DUE = text(f"""
+SELECT EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = :folder_id AND {CLAIMABLE})
+""")  # noqa: S608 idem
+
+
 def has_due(connection: Connection, folder_id: int) -> bool:
-    statement = text(f"SELECT EXISTS (SELECT 1 FROM entries e WHERE {_CLAIMABLE})")  # noqa: S608 idem
-    return bool(connection.execute(statement, {"folder_id": folder_id}).scalar_one())
+    return bool(connection.execute(_HAS_DUE, {"folder_id": folder_id}).scalar_one())
+
+
+_HOLDS = text("""
+SELECT coalesce(f.held_by, fo.held_by) AS held_by FROM folders fo JOIN firms f ON f.id = fo.firm_id
+WHERE fo.id = :folder_id AND fo.lease = :lease AND fo.lease_until > now()
+FOR KEY SHARE OF f, fo
+""")
+
+
+def _undisturbed(connection: Connection, folder_id: int, lease: uuid.UUID) -> bool:
+    """Whether the folder's turn is still ours and no hold has come.
+
+    Comes before any entry is locked: who opens a hold locks the folder first, too.
+    """
+    row = connection.execute(_HOLDS, {"folder_id": folder_id, "lease": lease}).one_or_none()
+    return row is not None and row.held_by is None
 
 
 _DUE = text(f"""
-SELECT e.id, e.entry_id, e.revision, e.entry, e.line_count, e.half FROM entries e
-WHERE {_CLAIMABLE}
+SELECT e.id, e.entry_id, e.entry, e.line_count, e.half FROM entries e
+WHERE e.folder_id = :folder_id AND {CLAIMABLE}
 ORDER BY e.due_at, e.id LIMIT :most FOR UPDATE OF e SKIP LOCKED
 """)  # noqa: S608 idem
 
@@ -107,42 +126,41 @@ def claim(
 ) -> list[Due]:
     """Due entries of a folder, in order, up to so many lines (one at least), now `posting`.
 
-    The halves of a refused request go by themselves, or the halving would never end.
+    None where the lease has run out or a hold has come. The halves of a refused request go by
+    themselves, or the halving would never end.
     """
+    if not _undisturbed(connection, folder_id, lease):
+        return []
     # An entry has two lines at least.
     rows = connection.execute(_DUE, {"folder_id": folder_id, "most": max(1, lines // 2)})
     chosen: list[Due] = []
-    names: set[str] = set()
     total = 0
     for row in rows:
         due = Due(**row._asdict())
+        if chosen and due.half != chosen[0].half:
+            continue
         total += due.line_count
         if chosen and total > lines:
             break
-        # Two revisions of one entry never go together.
-        if due.entry_id in names or (chosen and due.half != chosen[0].half):
-            continue
-        names.add(due.entry_id)
         chosen.append(due)
-    move(
-        connection,
-        [due.id for due in chosen],
-        UNSENT,
-        Change(State.POSTING, lease=lease, lease_seconds=seconds),
-    )
-    return chosen
+    ids = [due.id for due in chosen]
+    # Two revisions that came at the same moment did not see each other.
+    settle(connection, ids)
+    posting = Change(State.POSTING, lease=lease, lease_seconds=seconds)
+    claimed = set(move(connection, ids, UNSENT, posting))
+    return [due for due in chosen if due.id in claimed]
 
 
 def auxiliary_loop_codes(
-    connection: Connection, folder_id: int, codes: Sequence[str]
+    connection: Connection, folder: FolderRow, codes: Sequence[str]
 ) -> dict[str, str]:
     """What goes to Loop for these normalised codes; a code without one collides with another."""
     rows = connection.execute(
         text(
             "SELECT code, loop_code FROM auxiliary_codes "
-            "WHERE folder_id = :folder_id AND code = ANY(:codes)"
+            "WHERE firm_id = :firm_id AND folder_id = :folder_id AND code = ANY(:codes)"
         ),
-        {"folder_id": folder_id, "codes": list(codes)},
+        {"firm_id": folder.firm_id, "folder_id": folder.id, "codes": list(codes)},
     )
     return {row.code: row.loop_code for row in rows}
 
@@ -156,12 +174,6 @@ class Ready:
     lines: list[dict[str, Any]]
     cuts: list[dict[str, Any]]
 
-
-_HOLDS = text("""
-SELECT coalesce(f.held_by, fo.held_by) AS held_by FROM folders fo JOIN firms f ON f.id = fo.firm_id
-WHERE fo.id = :folder_id AND fo.lease = :lease AND fo.lease_until > now()
-FOR KEY SHARE OF f, fo
-""")
 
 _STILL_OURS = text("""
 SELECT id FROM entries WHERE id = ANY(:ids) AND state = 'posting' AND lease = :lease
@@ -182,8 +194,7 @@ def mark(
 
     None where the lease has run out or a hold has come: then nothing may be sent.
     """
-    holds = connection.execute(_HOLDS, {"folder_id": folder.id, "lease": lease}).one_or_none()
-    if holds is None or holds.held_by is not None:
+    if not _undisturbed(connection, folder.id, lease):
         return None
     ids = [one.entry for one in ready]
     ours = connection.execute(_STILL_OURS, {"ids": ids, "lease": lease}).scalars().all()
@@ -211,23 +222,3 @@ def mark(
         _CUTS, {"cuts": Jsonb([{"id": one.entry, "cuts": one.cuts} for one in ready])}
     )
     return import_id
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    case_id: int
-    reason: Reason
-    message: str
-
-
-def hold_of(connection: Connection, folder_id: int) -> Hold | None:
-    """The case that holds the folder or its firm."""
-    row = connection.execute(
-        text(
-            "SELECT c.id, c.reason, c.message FROM folders fo JOIN firms f ON f.id = fo.firm_id "
-            "JOIN cases c ON c.id = coalesce(f.held_by, fo.held_by) "
-            "WHERE fo.id = :folder_id FOR KEY SHARE OF fo, f"
-        ),
-        {"folder_id": folder_id},
-    ).one_or_none()
-    return None if row is None else Hold(row.id, Reason(row.reason), row.message)

@@ -34,6 +34,9 @@ def make_engine(database_url: str, pool_size: int = 5) -> Engine:
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
             "application_name": "passerelle",
+            # A server that became a standby counts as away, rather than as one that refuses what
+            # is written to it.
+            "target_session_attrs": "read-write",
             # A writer that hangs would hold rows for ever.
             "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60s "
             "-c lock_timeout=30s",

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from passerelle.domain.outcome import Answer, Outcome
 from passerelle.domain.states import Scope, State
 from passerelle.store.cases import Cause, hold, open_case
-from passerelle.store.revisions import settle_revisions
+from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, halves, move
 
 
@@ -36,13 +36,18 @@ def lock_import(connection: Connection, import_id: int) -> Import:
 
 def write_answer(
     connection: Connection, import_id: int, answer: Answer, poll_in: float | None
-) -> None:
-    """What came back for the POST; with `poll_in`, when Loop is asked how far it is."""
-    connection.execute(
+) -> bool:
+    """What came back for the POST; with `poll_in`, when Loop is asked how far it is.
+
+    False where it is known already: recording is tried again when the connection broke in the
+    commit, and only an unknown answer may give way to another.
+    """
+    written = connection.execute(
         text(
             "UPDATE imports SET answered_at = now(), answer = :answer, http_status = :status, "
             "message = :message, request_id = :request_id, "
-            "poll_at = now() + make_interval(secs => CAST(:poll_in AS float)) WHERE id = :id"
+            "poll_at = now() + make_interval(secs => CAST(:poll_in AS float)) "
+            "WHERE id = :id AND (answered_at IS NULL OR answer = 'unknown')"
         ),
         {
             "id": import_id,
@@ -53,11 +58,12 @@ def write_answer(
             "poll_in": poll_in,
         },
     )
+    return written.rowcount == 1
 
 
 # From where an answer may move an entry. An open attempt of the import is the guard: nothing
 # was sent since. `posted` as a late answer may find the entry anywhere (rule 4).
-_FROM = {
+MOVED_FROM = {
     State.POSTED: {
         State.POSTING,
         State.UNCERTAIN,
@@ -94,8 +100,12 @@ def apply(
         change = Change(
             outcome.to, outcome.reason, message or None, case_id, request.id, due_in, half
         )
-        move(connection, ids, _FROM[outcome.to], change)
-    settle_revisions(connection, request.entries)
+        move(connection, ids, MOVED_FROM[outcome.to], change)
+    settle(connection, request.entries)
+
+
+# An index row has 2,700 bytes at most.
+_CAUSE_LENGTH = 200
 
 
 def _case(connection: Connection, request: Import, outcome: Outcome, message: str) -> int | None:
@@ -103,7 +113,7 @@ def _case(connection: Connection, request: Import, outcome: Outcome, message: st
         return None
     folder_id = None if outcome.scope is Scope.FIRM else request.folder_id
     # Equal refusals of a folder are one case; a hold is one by its reason alone.
-    cause = "" if outcome.hold else message
+    cause = "" if outcome.hold else message[:_CAUSE_LENGTH]
     found = Cause(outcome.scope, request.firm_id, folder_id, outcome.reason, message, cause)
     return hold(connection, found) if outcome.hold else open_case(connection, found)
 
@@ -114,6 +124,7 @@ class Poll:
 
     id: int
     firm_id: int
+    folder_id: int
     request_id: str
     polls: int
     api_key: bytes
@@ -122,11 +133,12 @@ class Poll:
 
 
 _TAKE_POLL = text("""
-UPDATE imports i SET poll_at = now() + make_interval(secs => :seconds), polls = polls + 1
+UPDATE imports i SET poll_at = now() + make_interval(secs => :seconds)
 FROM firms f
 WHERE i.id = :id AND i.poll_at <= now() AND f.id = i.firm_id AND f.held_by IS NULL
   AND (f.paused_until IS NULL OR f.paused_until <= now())
-RETURNING i.id, i.firm_id, i.request_id, i.polls, f.api_key, f.api_secret, f.subscription_key
+RETURNING i.id, i.firm_id, i.folder_id, i.request_id, i.polls,
+    f.api_key, f.api_secret, f.subscription_key
 """)
 
 
@@ -136,13 +148,16 @@ def take_poll(connection: Connection, import_id: int, seconds: float) -> Poll | 
     return None if row is None else Poll(**row._asdict())
 
 
-def poll_again(connection: Connection, import_id: int, status: int | None, poll_in: float) -> None:
+def poll_again(
+    connection: Connection, import_id: int, polls: int, status: int | None, poll_in: float
+) -> None:
+    """Not ended yet after so many polls; `status` where Loop told one."""
     connection.execute(
         text(
-            "UPDATE imports SET status = coalesce(:status, status), "
+            "UPDATE imports SET status = coalesce(:status, status), polls = :polls, "
             "poll_at = now() + make_interval(secs => :poll_in) WHERE id = :id"
         ),
-        {"id": import_id, "status": status, "poll_in": poll_in},
+        {"id": import_id, "polls": polls, "status": status, "poll_in": poll_in},
     )
 
 
@@ -151,7 +166,7 @@ def write_end(connection: Connection, import_id: int, status: int | None, messag
     connection.execute(
         text(
             "UPDATE imports SET status = :status, message = coalesce(:message, message), "
-            "poll_at = NULL, ended_at = now() WHERE id = :id"
+            "polls = polls + 1, poll_at = NULL, ended_at = now() WHERE id = :id"
         ),
         {"id": import_id, "status": status, "message": message or None},
     )

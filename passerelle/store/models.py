@@ -199,7 +199,8 @@ entries = Table(
     _one_of("state", State),
     _one_of("reason", Reason),
     CheckConstraint("(state = 'parked') = (case_id IS NOT NULL)", name="parked_case"),
-    CheckConstraint("(state = 'posting') = (lease IS NOT NULL)", name="posting_lease"),
+    CheckConstraint("(state = 'posting') = (lease IS NOT NULL AND lease_until IS NOT NULL)",
+                    name="posting_lease"),
     CheckConstraint("state <> 'parked' OR reason IS NOT NULL", name="parked_reason"),
     CheckConstraint("(state = 'synced') = (synced_at IS NOT NULL)", name="synced"),
     Index("ix_entries_unsent", "folder_id", "due_at", "id",
@@ -222,6 +223,8 @@ transitions = Table(
     Column("import_id", BigInteger),
     _since("at"),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
+    _one_of("from_state", State),
+    _one_of("to_state", State),
     Index("ix_transitions_entry", "entry"),
 )
 

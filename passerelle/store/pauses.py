@@ -27,12 +27,17 @@ _GROWTH = 0.5
 _SLOWEST = 0.2
 
 
+# Several requests of a firm are on their way at once: what comes back during a pause was sent
+# before it, and tells nothing new.
+_PAUSED = "coalesce(paused_until > now(), false)"
+
+
 def answered(connection: Connection, firm_id: int, most: float) -> None:
     """Loop answered: failures are forgotten, the pace grows."""
     connection.execute(
         text(
-            "UPDATE firms SET failures = 0, paused_until = NULL, pause_reason = NULL, "
-            "pace = least(:most, pace + :growth) WHERE id = :firm_id "
+            "UPDATE firms SET failures = 0, paused_until = NULL, pause_reason = NULL, "  # noqa: S608 a literal of this module
+            f"pace = least(:most, pace + :growth) WHERE id = :firm_id AND NOT {_PAUSED} "
             "AND (failures > 0 OR paused_until IS NOT NULL OR pace < :most)"
         ),
         {"firm_id": firm_id, "most": most, "growth": _GROWTH},
@@ -42,7 +47,10 @@ def answered(connection: Connection, firm_id: int, most: float) -> None:
 def failures(connection: Connection, firm_id: int) -> int:
     """Count one more failure of Loop in a row; how many they are now."""
     count: int = connection.execute(
-        text("UPDATE firms SET failures = failures + 1 WHERE id = :firm_id RETURNING failures"),
+        text(
+            f"UPDATE firms SET failures = greatest(1, failures + (NOT {_PAUSED})::int) "  # noqa: S608 idem
+            "WHERE id = :firm_id RETURNING failures"
+        ),
         {"firm_id": firm_id},
     ).scalar_one()
     return count
@@ -54,10 +62,10 @@ def pause(
     """Leave Loop alone for this firm; where Loop throttled, the pace halves and stays there."""
     connection.execute(
         text(
-            "UPDATE firms SET pause_reason = :reason, paused_until = greatest("
+            "UPDATE firms SET pause_reason = :reason, paused_until = greatest("  # noqa: S608 idem
             "coalesce(paused_until, now()), now() + make_interval(secs => :seconds)), "
-            "pace = CASE WHEN :throttled THEN greatest(:slowest, pace / 2) ELSE pace END "
-            "WHERE id = :firm_id"
+            f"pace = CASE WHEN :throttled AND NOT {_PAUSED} THEN greatest(:slowest, pace / 2) "
+            "ELSE pace END WHERE id = :firm_id"
         ),
         {
             "firm_id": firm_id,

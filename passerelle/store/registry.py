@@ -15,10 +15,8 @@ class Place:
     id: int
     code: str
     registered: bool
-    # The case that holds it, and that case's reason and message.
+    # The case that holds it.
     held_by: int | None
-    held_reason: str | None
-    held_message: str | None
 
 
 def code_key(code: str) -> str:
@@ -30,12 +28,12 @@ def code_key(code: str) -> str:
 # makes it wait, but lets deliveries renew leases and pace on the same row. A firm without
 # registration is taken for update at once: a case will be opened for it, and two intakes that
 # both share the row would wait for each other.
+#
+# The case is not joined: after waiting for a hold, PostgreSQL reads the locked row anew but joins
+# it with what it had found before.
 _PLACES = """
-SELECT p.id, p.code, p.registered_at IS NOT NULL AS registered, p.held_by,
-       c.reason AS held_reason, c.message AS held_message
-FROM {table} p LEFT JOIN cases c ON c.id = p.held_by
-WHERE p.code = ANY(:codes) {owner}
-ORDER BY p.id FOR {lock} OF p
+SELECT id, code, registered_at IS NOT NULL AS registered, held_by FROM {table}
+WHERE code = ANY(:codes) {owner} ORDER BY id FOR {lock}
 """
 
 
@@ -48,7 +46,7 @@ def lock_firms(connection: Connection, codes: Collection[str]) -> dict[str, Plac
     """The firms of these codes, locked until the transaction ends."""
     places: dict[str, Place] = {}
     for registered, lock in (("NOT", "KEY SHARE"), ("", "UPDATE")):
-        owner = f"AND p.registered_at IS {registered} NULL"
+        owner = f"AND registered_at IS {registered} NULL"
         statement = _PLACES.format(table="firms", owner=owner, lock=lock)
         places |= _locked(connection, statement, {"codes": list(codes)})
     return places
@@ -56,7 +54,7 @@ def lock_firms(connection: Connection, codes: Collection[str]) -> dict[str, Plac
 
 def lock_folders(connection: Connection, firm_id: int, codes: Collection[str]) -> dict[str, Place]:
     """The firm's folders of these codes, locked until the transaction ends."""
-    statement = _PLACES.format(table="folders", owner="AND p.firm_id = :firm_id", lock="KEY SHARE")
+    statement = _PLACES.format(table="folders", owner="AND firm_id = :firm_id", lock="KEY SHARE")
     return _locked(connection, statement, {"codes": list(codes), "firm_id": firm_id})
 
 

@@ -1,38 +1,45 @@
-"""What the end of one revision means for the others of its entry (engine rule 20)."""
+"""What must hold of an entry's revisions, and of holds, when a transaction commits."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
 from passerelle.domain.states import UNSENT, Reason, Scope, State
-from passerelle.store.cases import Cause, open_case, park
+from passerelle.store.cases import Cause, open_case, park, park_under_hold
 from passerelle.store.transitions import Change, move
 
 ALREADY_SYNCED = "An earlier revision of this entry is in Loop: correct it there."
 
+# All revisions of the entries that the rows of :ids belong to.
+_REVISIONS = """
+WITH named AS (SELECT DISTINCT firm_id, folder_id, entry_id FROM entries WHERE id = ANY(:ids)),
+revisions AS (
+    SELECT id, firm_id, folder_id, entry_id, revision, state
+    FROM entries JOIN named USING (firm_id, folder_id, entry_id))
+"""
+
 # An older revision whose attempts are all closed and that is not in Loop gives way.
-_GIVES_WAY = text("""
-SELECT older.id FROM entries older
-WHERE older.id = ANY(:ids) AND older.state IN ('received', 'waiting', 'parked')
-  AND EXISTS (
-    SELECT 1 FROM entries newer
-    WHERE newer.firm_id = older.firm_id AND newer.folder_id = older.folder_id
-      AND newer.entry_id = older.entry_id AND newer.revision > older.revision)
+_GIVES_WAY = text(f"""{_REVISIONS}
+SELECT older.id FROM revisions older JOIN revisions newer USING (firm_id, folder_id, entry_id)
+WHERE newer.revision > older.revision AND older.state IN ('received', 'waiting', 'parked')
   AND NOT EXISTS (
     SELECT 1 FROM attempts WHERE attempts.entry = older.id AND closed_at IS NULL)
-""")
+""")  # noqa: S608 a literal of this module
 
-_CAME_TOO_LATE = text("""
-SELECT newer.id, newer.firm_id, newer.folder_id FROM entries newer
-JOIN entries older ON newer.firm_id = older.firm_id AND newer.folder_id = older.folder_id
-  AND newer.entry_id = older.entry_id AND newer.revision > older.revision
-WHERE older.state = 'synced' AND newer.state IN ('received', 'waiting')
-  AND (older.id = ANY(:ids) OR newer.id = ANY(:ids))
-""")
+_CAME_TOO_LATE = text(f"""{_REVISIONS}
+SELECT DISTINCT newer.id, firm_id, folder_id
+FROM revisions older JOIN revisions newer USING (firm_id, folder_id, entry_id)
+WHERE newer.revision > older.revision AND older.state = 'synced'
+  AND newer.state IN ('received', 'waiting')
+""")  # noqa: S608 idem
 
 
-def settle_revisions(connection: Connection, ids: Sequence[int]) -> None:
-    """Call it with the entries that a transaction moved, before it commits."""
+def settle(connection: Connection, ids: Sequence[int]) -> None:
+    """Call it with the entries that a transaction moved or freed, before it commits.
+
+    The end of one revision decides on the others (engine rule 20), and what came back unsent
+    under a hold is parked (engine rule 17).
+    """
     values = {"ids": list(ids)}
     superseded = list(connection.execute(_GIVES_WAY, values).scalars())
     move(connection, superseded, {*UNSENT, State.PARKED}, Change(State.SUPERSEDED))
@@ -46,3 +53,4 @@ def settle_revisions(connection: Connection, ids: Sequence[int]) -> None:
             cause=f"entry {row.id}",
         )
         park(connection, [row.id], cause, open_case(connection, cause))
+    park_under_hold(connection, ids)

@@ -1,0 +1,314 @@
+"""The engine of sending on a test's own database: its use cases, and a Loop that does as told."""
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine, insert, text
+
+from passerelle.delivery import Delivery, Terms
+from passerelle.domain.limits import Limits
+from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.states import CaseState, Reason
+from passerelle.followup import FollowUp
+from passerelle.intake import Intake, TakenIn, encode
+from passerelle.loop_api.client import Credentials, Loop, Status
+from passerelle.registration import FirmKeys, FolderTerms, Registration
+from passerelle.store.cases import Cause, close_case, hold, refusal
+from passerelle.store.models import refused_events
+from passerelle.store.revisions import settle
+from passerelle.store.vault import Vault
+from passerelle.upkeep import Bells, Upkeep
+from support.simulator import until
+
+FIRM, FOLDER = "CABINET42", "DEMO000001"
+LEASE_SECONDS = 60.0
+_T = TypeVar("_T")
+
+
+def accepted(request_id: str = "11111111-2222-3333-4444-555555555555") -> Answer:
+    return Answer(Sort.ACCEPTED, "", 200, request_id=request_id)
+
+
+AGAIN = Answer(Sort.AGAIN, "Loop could not be reached in time.", down=True)
+THROTTLED = Answer(Sort.PAUSE, "Rate limit is exceeded.", 429, retry_after=57.0)
+REFUSED = Answer(Sort.REFUSED, "le SIRET est invalide", 200)
+UNKNOWN = Answer(Sort.UNKNOWN, "Loop did not answer in time.", down=True)
+ACCESS_DENIED = Answer(Sort.PERSON, "n'a pas accès au dossier", 200, reason=Reason.ACCESS_DENIED)
+KEYS_REFUSED = Answer(Sort.PERSON, "HTTP 401", 401, reason=Reason.CREDENTIALS_REFUSED)
+
+
+class DiedError(Exception):
+    """What ends a delivery as `kill -9` would."""
+
+
+class ToldLoop(Loop):
+    """Gives the answers it was told, the last one for ever; `during` runs while a POST is out."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__("http://127.0.0.1:9", send_seconds=1, call_seconds=2)
+        self.answers: list[Answer] = list(answers) or [accepted()]
+        self.folder: Answer = accepted()
+        self.statuses: list[Status | Answer] = [Status(3, "")]
+        self.bodies: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        self.during: Callable[[], None] = lambda: None
+
+    def post_import(self, credentials: Credentials, body: bytes, started: float) -> Answer:  # noqa: ARG002 Loop's
+        self.bodies.append(json.loads(body))
+        self.during()
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def import_status(self, credentials: Credentials, request_id: str) -> Status | Answer:  # noqa: ARG002 idem
+        self.asked.append(request_id)
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+
+    def read_folder(self, credentials: Credentials, folder: str) -> Answer:  # noqa: ARG002 idem
+        self.asked.append(folder)
+        return self.folder
+
+    def pieces(self) -> list[list[str]]:
+        """The piece of each entry of each POST, in order."""
+        return [
+            list(dict.fromkeys(line["refPiece"] for line in body["data"]["ecritures"]))
+            for body in self.bodies
+        ]
+
+
+class Workshop:
+    """Seconds that the product would have waited are in `slept`; chance is always one half."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        loop: Loop | None = None,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        batch_lines: int = 500,
+        batch_bytes: int = 1_000_000,
+        pace: tuple[float, float] = (1000.0, 1000.0),
+    ) -> None:
+        self.engine = engine
+        self.told = ToldLoop()
+        self.loop = loop or self.told
+        self.slept: list[float] = []
+        self.limits = Limits(
+            description=35,
+            auxiliary_code=17,
+            reference=35,
+            batch_lines=batch_lines,
+            batch_bytes=batch_bytes,
+        )
+        self.terms = Terms(
+            limits=self.limits,
+            send_origin=True,
+            lease_seconds=lease_seconds,
+            pace_start=pace[0],
+            pace_max=pace[1],
+        )
+        self.vault = Vault([_KEY])
+        self.registration = Registration(engine, self.vault)
+        self.intake = Intake(engine, self.limits)
+        self.upkeep = Upkeep(engine, _half)
+        self.followup = FollowUp(
+            engine, self.loop, self.vault, lease_seconds, pace, _half, self.slept.append
+        )
+        self.delivery = self.another_delivery()
+
+    def another_delivery(
+        self, loop: Loop | None = None, checkpoint: Callable[[str], None] = lambda _: None
+    ) -> Delivery:
+        return Delivery(
+            self.engine,
+            loop or self.loop,
+            self.vault,
+            self.terms,
+            _half,
+            self.slept.append,
+            checkpoint,
+        )
+
+    def add_firm(self, code: str = FIRM, *folders: str) -> None:
+        self.registration.add_firm(code, FirmKeys(f"key-{code}", "secret", "subscription"))
+        for folder in folders or (FOLDER,):
+            self.registration.add_folder(code, folder, FolderTerms())
+
+    def submit(self, *events: object) -> TakenIn:
+        return self.intake.take_in(events)
+
+    def folder_id(self, code: str = FOLDER) -> int:
+        found: int = self.row("SELECT id FROM folders WHERE code = :code", code=code)["id"]
+        return found
+
+    def deliver(self, code: str = FOLDER) -> bool:
+        return self.delivery.deliver(self.folder_id(code))
+
+    def dies_at(self, step: str, code: str = FOLDER) -> None:
+        """A delivery that ends without a word once it has come to this step."""
+
+        def checkpoint(reached: str) -> None:
+            if reached == step:
+                raise DiedError
+
+        with contextlib.suppress(DiedError):
+            self.another_delivery(checkpoint=checkpoint).deliver(self.folder_id(code))
+
+    def deliver_all(self) -> None:
+        """Deliver until nothing is due. Raises RuntimeError: there is no end to it."""
+        for _ in range(200):
+            folders = self.rows("SELECT id FROM folders ORDER BY id")
+            # A list: every folder has its turn.
+            if True not in [self.delivery.deliver(row["id"]) for row in folders]:
+                return
+        raise RuntimeError("always something due")
+
+    def follow_up(self) -> None:
+        """Ask about every import that has not ended, as if its time had come."""
+        self.execute("UPDATE imports SET poll_at = now() WHERE poll_at IS NOT NULL")
+        rows = self.rows("SELECT id FROM imports WHERE poll_at IS NOT NULL ORDER BY id")
+        self.followup.follow_up([row["id"] for row in rows])
+
+    def sweep(self) -> Bells:
+        return self.upkeep.sweep()
+
+    def lose_lease(self) -> None:
+        """What a delivery that takes too long meets: its lease has run out and upkeep has come."""
+        self.leases_run_out()
+        self.sweep()
+
+    def leases_run_out(self) -> None:
+        self.execute("UPDATE entries SET lease_until = now() WHERE state = 'posting'")
+        self.execute("UPDATE folders SET lease_until = now() WHERE lease IS NOT NULL")
+
+    def time_passes(self) -> None:
+        """Whatever waits for a time is due."""
+        self.execute("UPDATE entries SET due_at = now() - interval '1 s' WHERE due_at > now()")
+        self.execute(
+            "UPDATE firms SET next_turn_at = NULL, paused_until = least(paused_until, now())"
+        )
+        self.execute("UPDATE imports SET poll_at = now(), rung_at = NULL WHERE poll_at > now()")
+        self.execute("UPDATE folders SET rung_at = NULL")
+
+    def rows(self, statement: str, **values: object) -> list[Mapping[str, Any]]:
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+    def row(self, statement: str, **values: object) -> Mapping[str, Any]:
+        [found] = self.rows(statement, **values)
+        return found
+
+    def execute(self, statement: str, **values: object) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def entry(self, number: int = 1, revision: int = 1) -> Mapping[str, Any]:
+        """The row of `purchase(number, revision=revision)`."""
+        return self.row(
+            "SELECT * FROM entries WHERE entry_id = :entry_id AND revision = :revision",
+            entry_id=f"ach-2026-{number:06}",
+            revision=revision,
+        )
+
+    def state(self, number: int = 1, revision: int = 1) -> str:
+        return str(self.entry(number, revision)["state"])
+
+    def states(self) -> Counter[str]:
+        return Counter(row["state"] for row in self.rows("SELECT state FROM entries"))
+
+    def attempts(self) -> list[str | None]:
+        """How each attempt was closed, in order; None for an open one."""
+        return [row["closed_as"] for row in self.rows("SELECT closed_as FROM attempts ORDER BY id")]
+
+    def cases(self) -> list[tuple[str, str, str]]:
+        """Scope, reason and state of every case, in order."""
+        rows = self.rows("SELECT scope, reason, state FROM cases ORDER BY id")
+        return [(row["scope"], row["reason"], row["state"]) for row in rows]
+
+    def refused(self) -> list[str]:
+        """The path of each fault of each refused event, in order."""
+        rows = self.rows("SELECT errors FROM refused_events ORDER BY id")
+        return [error["path"] for row in rows for error in row["errors"]]
+
+    def wait_for_lock(self, sessions: int = 1) -> None:
+        """Until so many sessions of this database wait for a lock."""
+        until(
+            lambda: self.row(
+                "SELECT count(*) AS waiting FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )["waiting"],
+            lambda waiting: waiting == sessions,
+        )
+
+    @contextlib.contextmanager
+    def open_intake(self, *events: object) -> Iterator[None]:
+        """An intake that has stored these events and commits when the block ends.
+
+        It waits at its end, for a refused event that another transaction has.
+        """
+        body = encode(_BAD)
+        with ThreadPoolExecutor(1) as pool:
+            with self.engine.begin() as connection:
+                connection.execute(
+                    insert(refused_events).values(
+                        content_hash=hashlib.sha256(body).digest(), body=body, errors=[]
+                    )
+                )
+                taken = pool.submit(self.submit, *events, _BAD)
+                self.wait_for_lock()
+                yield
+            taken.result(30)
+
+    def cause(self, reason: Reason = Reason.ACCESS_DENIED, folder: str = FOLDER) -> Cause:
+        """A hold's: of the firm for `credentials_refused`, else of the folder."""
+        row = self.row("SELECT id, firm_id FROM folders WHERE code = :code", code=folder)
+        return refusal(row["firm_id"], row["id"], reason, "non")
+
+    def hold(self, reason: Reason = Reason.ACCESS_DENIED, folder: str = FOLDER) -> int:
+        with self.engine.begin() as connection:
+            return hold(connection, self.cause(reason, folder))
+
+    @contextlib.contextmanager
+    def opening_hold(self, reason: Reason = Reason.ACCESS_DENIED) -> Iterator[None]:
+        """A hold whose transaction commits when the block ends."""
+        with self.engine.begin() as connection:
+            hold(connection, self.cause(reason))
+            yield
+
+    def release(self, case_id: int) -> None:
+        with self.engine.begin() as connection:
+            freed = close_case(connection, case_id, CaseState.RELEASED)
+            settle(connection, [entry for entry, _ in freed])
+
+
+_BAD = {"no": "event"}
+_KEY = Fernet.generate_key().decode()
+
+
+def _half() -> float:
+    return 0.5
+
+
+def background(work: Callable[[], _T]) -> Future[_T]:
+    """`work` in a thread of its own, begun now."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    return future
+
+
+def all_at_once(works: list[Callable[[], _T]]) -> list[_T]:
+    """Run each in a thread of its own, begun together; what they gave."""
+    barrier = threading.Barrier(len(works))
+
+    def run(work: Callable[[], _T]) -> _T:
+        barrier.wait()
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
