@@ -8,8 +8,12 @@ from kombu.exceptions import OperationalError
 from passerelle.observe import log
 from tasks.names import DELIVER, DELIVERY
 
-_EXPIRES = 60.0
-"""Seconds after which a bell is not worth hearing: upkeep has rung again by then."""
+EXPIRES = 600.0
+"""Seconds after which a bell is not worth hearing: upkeep has rung again by then.
+
+The sender's clock sets the time and the receiver's tells it, so it is longer than two machines'
+clocks may differ: a worker that hears no bells would do nothing.
+"""
 
 
 def ring(app: Celery, name: str, queue: str, calls: Iterable[list[object]]) -> None:
@@ -18,7 +22,7 @@ def ring(app: Celery, name: str, queue: str, calls: Iterable[list[object]]) -> N
         with app.producer_or_acquire() as producer:
             for args in calls:
                 app.send_task(
-                    name, args=args, queue=queue, expires=_EXPIRES, retry=False, producer=producer
+                    name, args=args, queue=queue, expires=EXPIRES, retry=False, producer=producer
                 )
     except OperationalError as error:
         log.warning("a bell could not be rung", bell=name, error=type(error).__name__)

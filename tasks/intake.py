@@ -1,31 +1,48 @@
 """Events from the hub: the only messages that carry data."""
 
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery.exceptions import Reject
-from sqlalchemy.exc import OperationalError
+from kombu.exceptions import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
-from passerelle.intake import TakenIn, encode
+from passerelle.domain.json_array import elements
+from passerelle.intake import MANY, TakenIn, encode
 from tasks.base import UseCaseTask
 from tasks.bells import ring_for_folders
-from tasks.names import SUBMIT, SUBMIT_MANY
+from tasks.names import INTAKE, KEEP, SUBMIT, SUBMIT_MANY
 
-_DATABASE_AWAY_SECONDS = 2.0
+_AWAY_SECONDS = 2.0
+
+
+@contextmanager
+def _requeued_at(*errors: type[Exception]) -> Iterator[None]:
+    """Put the message back: the database is away, or not migrated yet, or the broker is away."""
+    try:
+        yield
+    except errors as error:
+        # The pause keeps the message from going round and round.
+        time.sleep(_AWAY_SECONDS)
+        raise Reject(type(error).__name__, requeue=True) from error
 
 
 class _IntakeTask(UseCaseTask):
     abstract = True
+    carries_data = True
+    # What fails for good is kept as a refused event, by this class.
+    Request = "tasks.request:Request"
+    acks_on_failure = False
+    # Three processes that died under a message are enough.
+    max_retries = 2
 
     def run(self, *args: Any, **kwargs: Any) -> dict[str, int]:
         """Take in what came; acknowledged after the commit (late acknowledgement)."""
-        try:
+        with _requeued_at(SQLAlchemyError):
             taken = self.take_in(args, kwargs)
-        except OperationalError as error:
-            # Only a requeued message survives: one that fails is acknowledged and gone. The pause
-            # keeps the message from going round while the database is away.
-            time.sleep(_DATABASE_AWAY_SECONDS)
-            raise Reject("the database is away", requeue=True) from error
         ring_for_folders(self.app, taken.folders)
         return {"new": taken.new, "known": taken.known, "refused": taken.refused}
 
@@ -53,3 +70,54 @@ class SubmitMany(_IntakeTask):
 
     def take_in_one(self, argument: Any) -> TakenIn:
         return self.runtime().intake.take_in_many(argument)
+
+
+class Keep(UseCaseTask):
+    """Keeps a message that no task can run on, or that one failed on, as a refused event.
+
+    A list of events is sent again one by one instead: what is wrong with one is its own affair.
+    """
+
+    name = KEEP
+    carries_data = True
+    # There is nobody else to keep it: never given up.
+    max_retries = None
+
+    @staticmethod
+    def arguments(body: bytes, reason: str, task: object) -> list[str]:
+        """What `run` takes. The body as one character a byte, since JSON has no bytes."""
+        return [body.decode("latin-1"), reason, str(task)]
+
+    def run(self, *args: Any, **_: Any) -> None:
+        # Whatever a hand at the broker gives it: it has nobody to turn to.
+        text, reason, task = map(str, (*args, "", "", "")[:3])
+        body = text.encode("latin-1", "backslashreplace")
+        events = _events(body) if task == SUBMIT_MANY else None
+        with _requeued_at(SQLAlchemyError, OperationalError):
+            if events:
+                self._submit(events)
+            else:
+                # PostgreSQL's jsonb does not take every character.
+                self.runtime().intake.refuse(body, "".join(filter(str.isprintable, reason)))
+
+    def _submit(self, events: list[bytes]) -> None:
+        with self.app.producer_or_acquire() as producer:
+            for event in events:
+                producer.publish(
+                    b"[[%b], {}, {}]" % event,
+                    routing_key=INTAKE,
+                    headers={"task": SUBMIT, "id": str(uuid.uuid4())},
+                    content_type="application/json",
+                    content_encoding="utf-8",
+                )
+
+
+def _events(body: bytes) -> list[bytes] | None:
+    """The texts of the events in the body of a call of `entries.submit_many`, if it is one."""
+    match elements(body):
+        case [arguments, b"{}", _]:
+            match elements(arguments):
+                case [events]:
+                    found = elements(events)
+                    return found if found and len(found) <= MANY else None
+    return None

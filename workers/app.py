@@ -1,19 +1,22 @@
 """The Celery app: queues, routes, beat's table. Settings with their reasons."""
 
+import sys
 from typing import Any
 
 from celery import Celery, signals
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from config.settings import Settings, SettingsError, read_table
 from passerelle.observe import configure_logs
 from passerelle.runtime import Runtime, RuntimeOfProcess
+from tasks.bells import EXPIRES
 from tasks.delivery import Deliver, FollowUp
-from tasks.intake import Submit, SubmitMany
+from tasks.intake import Keep, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
 from tasks.upkeep import Sweep
+from workers import broker
 
-TASKS = (Submit, SubmitMany, Deliver, FollowUp, Sweep)
+TASKS = (Submit, SubmitMany, Keep, Deliver, FollowUp, Sweep)
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
@@ -35,10 +38,12 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 25,
-            # No priorities: one list a queue.
-            "priority_steps": [0],
             "client_name": "passerelle",
+            # Celery's own, as every hub has them: a message of some priority is in another list.
+            "priority_steps": [0, 3, 6, 9],
         },
+        # Reads messages before Celery does: none of them can end a worker.
+        "worker_consumer": "workers.consumer:Consumer",
         # The row is the result.
         "result_backend": None,
         "task_ignore_result": True,
@@ -60,7 +65,9 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         # A misspelt queue fails at once.
         "task_create_missing_queues": False,
-        "task_queues": [Queue(name) for name in QUEUES],
+        # Each behind an exchange of its own. By default all would be bound to the default queue's,
+        # and what a producer publishes there would come out of every queue.
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_default_queue": INTAKE,
         # A task's queue is the first word of its name; the hub's tasks are intake's.
         "task_routes": {
@@ -81,7 +88,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "beat_max_loop_interval": 1,
         "beat_enable_remote_control": True,
         "beat_schedule": {
-            name: {"task": name, "schedule": seconds, "options": {"expires": 5 * seconds}}
+            name: {"task": name, "schedule": seconds, "options": {"expires": EXPIRES}}
             for name, seconds in read_table("schedules")["jobs"].items()
         },
     }
@@ -95,13 +102,27 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
     """
     if settings.broker_url is None:
         raise SettingsError(["PASSERELLE_BROKER_URL is not set; `passerelle up` starts a broker."])
+    broker.install()
     app = Celery("passerelle", broker=settings.broker_url, set_as_current=False)
     app.conf.update(_configuration(settings))
     of_process = RuntimeOfProcess(lambda: runtime or Runtime(settings))
     for task in TASKS:
         app.register_task(task(of_process))
     signals.setup_logging.connect(_setup_logging)
+    # By a worker alone: beat, Flower and producers need the broker and nothing else.
+    signals.celeryd_init.connect(lambda **_: _check_worker(settings), weak=False)
     return app
+
+
+def _check_worker(settings: Settings) -> None:
+    """A worker that cannot work does not start."""
+    faults = [
+        f"PASSERELLE_{name.upper()} is not set; a worker needs it."
+        for name in ("database_url", "secret_keys")
+        if getattr(settings, name) is None
+    ]
+    if faults:
+        sys.exit("\n".join(faults))
 
 
 def _setup_logging(**_: Any) -> None:

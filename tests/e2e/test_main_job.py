@@ -6,7 +6,7 @@ from support.events import purchase
 from support.stack import Stack
 
 
-def event(firm: str, folder: str = "DEMO000001") -> dict[str, object]:
+def event(firm: str, folder: str = "MAIN000001") -> dict[str, object]:
     found = purchase()
     found |= {"event_id": str(uuid.uuid4()), "firm": firm, "folder": folder}
     found["entry"] = found["entry"] | {"id": f"entry-{uuid.uuid4()}"}
@@ -14,13 +14,13 @@ def event(firm: str, folder: str = "DEMO000001") -> dict[str, object]:
 
 
 def test_what_is_submitted_is_synced_once(stack: Stack) -> None:
-    firm = stack.add_firm(None, "DEMO000001")
+    firm = stack.add_firm(None, "MAIN000001")
     events = [event(firm) for _ in range(300)]
     stack.send("entries.submit_many", events)
     for one in events[:20]:
         stack.send("entries.submit", one)
     stack.until_states(firm, synced=300)
-    booked = [entry["origin"] for entry in stack.loop.ledger("DEMO000001")]
+    booked = [entry["origin"] for entry in stack.loop.ledger("MAIN000001")]
     assert len(booked) == len(set(booked)) == 300
 
 

@@ -1,0 +1,80 @@
+"""Messages for intake while its processes die, or its database is away."""
+
+import secrets
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from psycopg import connect, sql
+from redis import Redis
+
+from support.deadly import DEADLY
+from support.events import JsonObject, purchase, put
+from support.refused import deliveries, until_refused
+from support.servers import Servers, database_name
+from support.simulator import until
+from support.stack import Stack, running_stack
+from support.wrong_events import body_of
+
+FOLDER = "DEMO000001"
+
+
+@pytest.fixture(scope="module")
+def deadly(servers: Servers, template: str) -> Iterator[Stack]:
+    """An intake worker whose pool processes die on a marked event."""
+    with running_stack(servers, template, broker_number=3) as stack:
+        stack.start_worker("intake", app="support.deadly")
+        stack.wait_for_worker("intake")
+        yield stack
+
+
+def event(firm: str) -> JsonObject:
+    return purchase(secrets.randbits(60), firm=firm, folder=FOLDER)
+
+
+def test_an_event_that_kills_its_process_is_kept_and_its_neighbours_are_taken_in(
+    deadly: Stack,
+) -> None:
+    before = deliveries(deadly)
+    firm = deadly.add_firm(None, FOLDER)
+    killer = put(event(firm), "/entry/lines/0/description", DEADLY)
+    worker = deadly.processes["intake"]
+    for one in (event(firm), killer, event(firm), event(firm)):
+        deadly.send("entries.submit", one)
+    deadly.until_states(firm, received=3)
+    until_refused(deadly, before, [body_of(killer)])
+    assert worker.poll() is None
+    until(lambda: len(psutil.Process(worker.pid).children()), lambda found: found == 2)
+
+
+def test_while_the_database_is_away_messages_wait_and_none_is_lost(
+    deadly: Stack, servers: Servers
+) -> None:
+    before = deliveries(deadly)
+    firm = deadly.add_firm(None, FOLDER)
+    database = sql.Identifier(database_name(deadly.env["PASSERELLE_DATABASE_URL"]))
+    bodies = [secrets.token_bytes(9) for _ in range(3)]
+
+    def allow(connections: str) -> None:
+        with connect(servers.postgres_url, autocommit=True) as administrator:
+            administrator.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                    database, sql.SQL(connections)
+                )
+            )
+            administrator.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [database_name(deadly.env["PASSERELLE_DATABASE_URL"])],
+            )
+
+    with Redis.from_url(deadly.env["PASSERELLE_BROKER_URL"]) as broker:
+        deadly.engine.dispose()
+        allow("false")
+        for body in bodies:
+            broker.lpush("intake", body)
+            deadly.send("entries.submit", event(firm))
+        deadly.until_log("intake", "Reject")
+        allow("true")
+        until_refused(deadly, before, bodies)
+        deadly.until_states(firm, received=3)
+        until(lambda: (broker.llen("intake"), broker.hlen("unacked")), lambda rest: not any(rest))

@@ -1,0 +1,75 @@
+"""What is left of a message's wishes in the call that Celery gets to see."""
+
+import json
+from typing import Any
+
+import pytest
+from kombu import message
+
+from passerelle.runtime import Runtime
+from tasks.delivery import Deliver
+from tasks.intake import Submit
+from workers.calls import NoCallError, read_call
+
+# kombu's constructor has no types.
+Message: Any = message.Message
+
+
+def _no_runtime() -> Runtime:
+    raise AssertionError("reading a message needs no use case")
+
+
+TASKS = {task.name: task(_no_runtime) for task in (Submit, Deliver)}
+
+
+def headers(task: str = "entries.submit", args: object = (), **wishes: object) -> dict[str, Any]:
+    body = json.dumps([args, {}, {}])
+    sent = Message(
+        body=body,
+        headers={"task": task, "id": "7"} | wishes,
+        content_type="application/json",
+        accept={"application/json"},
+    )
+    return read_call(sent, TASKS).headers
+
+
+def test_a_bell_expires_and_an_event_does_not() -> None:
+    moment = "2026-11-20T16:42:07+01:00"
+    assert headers("delivery.deliver", expires=moment)["expires"] == "2026-11-20T15:42:07+00:00"
+    assert headers("entries.submit", expires=moment)["expires"] is None
+
+
+@pytest.mark.parametrize("expires", ["soon", 7, ["x"], "9999-12-31T23:59:59-01:00", None, ""])
+def test_an_expiry_that_is_no_moment_is_none(expires: object) -> None:
+    assert headers("delivery.deliver", expires=expires)["expires"] is None
+
+
+def test_what_an_event_says_is_not_shown_in_flower() -> None:
+    shown = headers(args=["secret"], argsrepr="secret", kwargsrepr="secret", shadow="secret")
+    assert "secret" not in json.dumps(shown)
+
+
+def test_the_ids_of_a_bell_are_shown() -> None:
+    assert headers("delivery.deliver", args=[12])["argsrepr"] == "[12]"
+
+
+@pytest.mark.parametrize(("sent", "read"), [(2, 2), (-1, 0), (10**9, 0), ("2", 0), (True, 0)])
+def test_tries_are_counted_where_they_are_a_count(sent: object, read: int) -> None:
+    assert headers(retries=sent)["retries"] == read
+
+
+@pytest.mark.parametrize("given", [None, "", 7, ["x"], "a\nb", "é", "\0"])
+def test_an_id_that_does_not_fit_a_log_line_is_replaced(given: object) -> None:
+    made = headers(id=given)["id"]
+    assert made != given
+    assert made.isprintable()
+
+
+def test_a_good_id_is_kept_so_that_the_sender_can_find_it() -> None:
+    assert headers(id="hub-731")["id"] == "hub-731"
+
+
+@pytest.mark.parametrize("name", ["celery.map", "nobody", "entries.submit\n", None, 7, ["x"]])
+def test_only_tasks_of_ours_are_called(name: Any) -> None:
+    with pytest.raises(NoCallError, match="No task has the name"):
+        headers(name)

@@ -1,0 +1,92 @@
+"""Messages from Redis, in an envelope that kombu can open.
+
+On Redis a message is JSON text in a list, and kombu relies on every key of it: an item that lacks
+one ends the worker, and is lost because it has left the list by then. RabbitMQ knows no such text.
+"""
+
+import base64
+import json
+import uuid
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport.virtual import Channel as AnyChannel
+from kombu.transport.virtual import Message
+from kombu.utils.encoding import bytes_to_str
+
+
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what has something in it: nothing that we read, and it may be of any depth."""
+    return {name: value for name, value in fields.items() if not isinstance(value, (dict, list))}
+
+
+def _sound(envelope: dict[str, Any], queue: str) -> dict[str, Any]:
+    """An envelope with what we read, and with what makes putting it back possible.
+
+    Raises: any Exception, for an envelope that is none.
+    """
+    return {
+        **_flat(envelope),
+        "body": envelope.get("body"),
+        "headers": _flat(envelope.get("headers") or {}),
+        "properties": {
+            "body_encoding": envelope["properties"].get("body_encoding"),
+            # Not the sender's, which may be used twice: one acknowledgement would drop two.
+            "delivery_tag": str(uuid.uuid4()),
+            # Not the sender's, or a message could be put back where nobody looks.
+            "delivery_info": {"exchange": "", "routing_key": queue},
+        },
+    }
+
+
+def enveloped(item: bytes, queue: str, channel: AnyChannel) -> bytes:
+    """The item as found in a queue's list, mended; what is no envelope becomes the body of one."""
+    try:
+        sound = _sound(json.loads(item), queue)
+        # kombu's own opening; a body is bytes by then, or absent.
+        memoryview(Message(sound, channel=channel).body or b"")
+    # Whatever is wrong with it, it is kept.
+    except Exception:  # noqa: BLE001 idem
+        properties = {"properties": {"body_encoding": "base64"}}
+        sound = _sound(properties, queue) | {"body": base64.b64encode(item).decode("ascii")}
+    return json.dumps(sound).encode("ascii")
+
+
+class _Mending(redis.Channel):
+    """A channel of kombu's that never sees an item as it was found."""
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 kombu's
+        client = super()._create_client(asynchronous=asynchronous)
+        client.set_response_callback("BRPOP", self._brpop_answer)
+        return client
+
+    def _brpop_answer(self, answer: list[bytes] | None, **_: Any) -> tuple[bytes, bytes] | None:
+        if not answer:
+            return None
+        key, item = answer
+        queue = bytes_to_str(key).removeprefix(self.global_keyprefix).split(self.sep)[0]
+        return key, enveloped(item, queue, self)
+
+
+class Channel(_Mending):
+    pass
+
+
+class Transport(redis.Transport):
+    Channel = Channel
+
+
+class SentinelChannel(_Mending, redis.SentinelChannel):
+    pass
+
+
+class SentinelTransport(redis.SentinelTransport):
+    Channel = SentinelChannel
+
+
+def install() -> None:
+    """Have kombu use these wherever a broker's URL says Redis, in this process."""
+    transports = {"redis": Transport, "rediss": Transport, "sentinel": SentinelTransport}
+    TRANSPORT_ALIASES.update(
+        {scheme: f"{__name__}:{cls.__name__}" for scheme, cls in transports.items()}
+    )

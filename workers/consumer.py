@@ -1,0 +1,54 @@
+"""The part of a worker that takes messages from the broker."""
+
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker import consumer
+from kombu.message import Message
+
+from passerelle.observe import log
+from tasks.base import UseCaseTask
+from workers.calls import Call, NoCallError, keeping_call, read_call
+
+
+class Consumer(consumer.Consumer):
+    """Hands every message on as a sound call; one that is no call is kept by a task of our own.
+
+    So the database is asked in the pool only, and a message that cannot be kept yet goes back to
+    its queue as any other.
+    """
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
+        received = super().create_task_handler(*args, **kwargs)
+        tasks = {
+            name: task for name, task in self.app.tasks.items() if isinstance(task, UseCaseTask)
+        }
+
+        def receive(message: Message) -> None:
+            try:
+                call = read_call(message, tasks)
+            except NoCallError as error:
+                log.warning("a message is no task call; it is kept", reason=str(error))
+                call = keeping_call(message, str(error))
+            received(_with(message, call))
+
+        return receive
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """For a message whose compression cannot be undone: it is read as it is."""
+        log.warning("a message cannot be decompressed", error=type(exc).__name__)
+        self.task_consumer.on_message(message)
+
+
+def _with(message: Message, call: Call) -> Message:
+    """The same delivery, to be acknowledged as such, with another content."""
+    return Message(
+        body=call.body,
+        headers=call.headers,
+        content_type="application/json",
+        content_encoding="utf-8",
+        channel=message.channel,
+        delivery_tag=message.delivery_tag,
+        delivery_info=message.delivery_info,
+        accept=message.accept,
+    )
