@@ -36,6 +36,8 @@ class Terms:
     limits: Limits
     send_origin: bool
     lease_seconds: float
+    # A lone entry goes at once; what comes close behind it goes together.
+    gather_seconds: float
     pace_start: float
     pace_max: float
 
@@ -62,21 +64,22 @@ class Delivery:
         self._checkpoint = checkpoint
 
     def deliver(self, folder_id: int) -> bool:
-        """Make one import request for the folder; whether more is due."""
+        """Make one import request for the folder; whether the next one is worth it by now."""
         lease = uuid.uuid4()
-        seconds = self._terms.lease_seconds
+        seconds, lines = self._terms.lease_seconds, self._terms.limits.batch_lines
         with self._engine.begin() as connection:
-            folder = claims.lease_folder(connection, folder_id, lease, seconds)
+            folder = claims.lease_folder(connection, folder_id, lease, seconds, lines)
             if folder is None:
                 return False
         sent = self._turn(folder, lease)
         with self._engine.begin() as connection:
-            claims.release_folder(connection, folder_id, lease)
+            gather = self._terms.gather_seconds if sent else 0.0
+            claims.release_folder(connection, folder_id, lease, gather)
         if not sent:
             return False
         # Looked at after the release: a bell that came before it found the folder taken.
         with self._engine.connect() as connection:
-            return claims.has_due(connection, folder_id)
+            return claims.is_worth(connection, folder_id, lines)
 
     def _turn(self, folder: FolderRow, lease: uuid.UUID) -> bool:
         """Whether a request was made."""

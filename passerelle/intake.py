@@ -319,7 +319,7 @@ class _Folder:
         if any(arrival.already_synced for _, arrival in news):
             settle(self._connection, ids)
         self._tally.new += len(ids)
-        if any(row.state is State.RECEIVED for row in rows):
+        if not self._folder.busy and any(row.state is State.RECEIVED for row in rows):
             self._tally.folders.add(self._folder.id)
 
     def _hold(self) -> Hold | None:

@@ -23,6 +23,9 @@ from passerelle.upkeep import Upkeep
 _POOL_SIZE = 32
 """Database connections of one process, at most: one for each thread that delivers."""
 
+_GATHER_SECONDS = 1.0
+"""Requests to Loop are counted and cost more than this wait does."""
+
 
 def _limits(settings: Settings) -> Limits:
     fields = read_table("limits")["fields"]
@@ -90,6 +93,7 @@ class Runtime:
                 limits=self.limits,
                 send_origin=settings.readback == "origin",
                 lease_seconds=settings.lease_seconds,
+                gather_seconds=_GATHER_SECONDS,
                 pace_start=settings.pace_start,
                 pace_max=settings.pace_max,
             ),

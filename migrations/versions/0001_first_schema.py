@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("held_by", sa.BigInteger(), nullable=True),
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("gather_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rung_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "created_at",
@@ -237,7 +238,8 @@ def upgrade() -> None:
             "(state = 'parked') = (case_id IS NOT NULL)", name=op.f("ck_entries_parked_case")
         ),
         sa.CheckConstraint(
-            "(state = 'posting') = (lease IS NOT NULL AND lease_until IS NOT NULL)", name=op.f("ck_entries_posting_lease")
+            "(state = 'posting') = (lease IS NOT NULL AND lease_until IS NOT NULL)",
+            name=op.f("ck_entries_posting_lease"),
         ),
         sa.CheckConstraint(
             "(state = 'synced') = (synced_at IS NOT NULL)", name=op.f("ck_entries_synced")
@@ -370,11 +372,6 @@ def upgrade() -> None:
         sa.Column(
             "at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
-        sa.ForeignKeyConstraint(
-            ["firm_id", "entry"],
-            ["entries.firm_id", "entries.id"],
-            name=op.f("fk_transitions_firm_id_entry"),
-        ),
         sa.CheckConstraint(
             "from_state IN ('received', 'posting', 'posted', 'waiting', 'uncertain', 'parked', 'synced', 'superseded', 'discarded')",
             name=op.f("ck_transitions_from_state"),
@@ -382,6 +379,11 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "to_state IN ('received', 'posting', 'posted', 'waiting', 'uncertain', 'parked', 'synced', 'superseded', 'discarded')",
             name=op.f("ck_transitions_to_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["firm_id", "entry"],
+            ["entries.firm_id", "entries.id"],
+            name=op.f("fk_transitions_firm_id_entry"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transitions")),
     )

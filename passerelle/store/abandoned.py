@@ -30,6 +30,7 @@ UPDATE folders SET rung_at = now() WHERE id IN (
     WHERE f.registered_at IS NOT NULL AND f.held_by IS NULL
       AND fo.held_by IS NULL AND (f.paused_until IS NULL OR f.paused_until <= now())
       AND (fo.lease_until IS NULL OR fo.lease_until <= now())
+      AND (fo.gather_until IS NULL OR fo.gather_until <= now())
       AND (fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))
       AND EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = fo.id AND {CLAIMABLE})
     FOR NO KEY UPDATE OF fo SKIP LOCKED)

@@ -56,46 +56,64 @@ AND NOT EXISTS (
       AND other.entry_id = e.entry_id AND other.id <> e.id AND other.state = 'posting')
 """
 
+# Worth a request: nothing is gathering, or a whole batch has gathered. Looks at no more entries
+# than fit one, which have two lines at least.
+_WORTH = f"""
+EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = fo.id AND {CLAIMABLE})
+AND (fo.gather_until IS NULL OR fo.gather_until <= now() OR :lines <= (
+    SELECT sum(line_count) FROM (
+        SELECT e.line_count FROM entries e WHERE e.folder_id = fo.id AND {CLAIMABLE}
+        ORDER BY e.due_at, e.id LIMIT :lines / 2 + 1) front))
+"""  # noqa: S608 literals of this module
+
 _LEASE_FOLDER = text(f"""
-UPDATE folders fo SET lease = :lease, lease_until = now() + make_interval(secs => :seconds)
+UPDATE folders fo SET
+    lease = :lease, lease_until = now() + make_interval(secs => :seconds), rung_at = NULL
 FROM firms f
 WHERE fo.id = :folder_id AND f.id = fo.firm_id
   AND fo.held_by IS NULL AND (fo.lease_until IS NULL OR fo.lease_until <= now())
   AND f.registered_at IS NOT NULL AND f.held_by IS NULL
   AND (f.paused_until IS NULL OR f.paused_until <= now())
-  AND EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = fo.id AND {CLAIMABLE})
+  AND {_WORTH}
 RETURNING fo.id, fo.code, fo.registered_at IS NOT NULL AS registered, fo.create_accounts,
     f.id AS firm_id, f.code AS firm_code, f.api_key, f.api_secret, f.subscription_key
-""")  # noqa: S608 a literal of this module
+""")  # noqa: S608 idem
 
 
 def lease_folder(
-    connection: Connection, folder_id: int, lease: uuid.UUID, seconds: float
+    connection: Connection, folder_id: int, lease: uuid.UUID, seconds: float, lines: int
 ) -> FolderRow | None:
-    """Take the folder's turn, where there is something to send and nothing stands against it."""
+    """Take the folder's turn, where a request is worth it and nothing stands against it.
+
+    `lines` make a whole batch.
+    """
     row = connection.execute(
-        _LEASE_FOLDER, {"folder_id": folder_id, "lease": lease, "seconds": seconds}
+        _LEASE_FOLDER,
+        {"folder_id": folder_id, "lease": lease, "seconds": seconds, "lines": lines},
     ).one_or_none()
     return None if row is None else FolderRow(**row._asdict())
 
 
-def release_folder(connection: Connection, folder_id: int, lease: uuid.UUID) -> None:
+def release_folder(connection: Connection, folder_id: int, lease: uuid.UUID, gather: float) -> None:
+    """Give the turn back; entries gather for so many seconds before the next request."""
     connection.execute(
         text(
-            "UPDATE folders SET lease = NULL, lease_until = NULL "
+            "UPDATE folders SET lease = NULL, lease_until = NULL, "
+            "gather_until = now() + make_interval(secs => :gather) "
             "WHERE id = :folder_id AND lease = :lease"
         ),
-        {"folder_id": folder_id, "lease": lease},
+        {"folder_id": folder_id, "lease": lease, "gather": gather},
     )
 
 
-_HAS_DUE = text(f"""
-SELECT EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = :folder_id AND {CLAIMABLE})
-""")  # noqa: S608 idem
+_IS_WORTH = text(f"SELECT {_WORTH} FROM folders fo WHERE fo.id = :folder_id")  # noqa: S608 idem
 
 
-def has_due(connection: Connection, folder_id: int) -> bool:
-    return bool(connection.execute(_HAS_DUE, {"folder_id": folder_id}).scalar_one())
+def is_worth(connection: Connection, folder_id: int, lines: int) -> bool:
+    """Whether a request for the folder is worth it now."""
+    return bool(
+        connection.execute(_IS_WORTH, {"folder_id": folder_id, "lines": lines}).scalar_one()
+    )
 
 
 _HOLDS = text("""

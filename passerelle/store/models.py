@@ -112,6 +112,8 @@ folders = Table(
     # One delivery at a time (rule 6).
     Column("lease", Uuid),
     _time("lease_until"),
+    # After a request, entries gather until this time, unless a whole batch is due before.
+    _time("gather_until"),
     # When upkeep last rang for it.
     _time("rung_at"),
     _since("created_at"),

@@ -17,6 +17,8 @@ class Place:
     registered: bool
     # The case that holds it.
     held_by: int | None
+    # A delivery is at it, or has just been: it or upkeep will see what arrives.
+    busy: bool
 
 
 def code_key(code: str) -> str:
@@ -32,7 +34,7 @@ def code_key(code: str) -> str:
 # The case is not joined: after waiting for a hold, PostgreSQL reads the locked row anew but joins
 # it with what it had found before.
 _PLACES = """
-SELECT id, code, registered_at IS NOT NULL AS registered, held_by FROM {table}
+SELECT id, code, registered_at IS NOT NULL AS registered, held_by, {busy} AS busy FROM {table}
 WHERE code = ANY(:codes) {owner} ORDER BY id FOR {lock}
 """
 
@@ -47,14 +49,19 @@ def lock_firms(connection: Connection, codes: Collection[str]) -> dict[str, Plac
     places: dict[str, Place] = {}
     for registered, lock in (("NOT", "KEY SHARE"), ("", "UPDATE")):
         owner = f"AND registered_at IS {registered} NULL"
-        statement = _PLACES.format(table="firms", owner=owner, lock=lock)
+        statement = _PLACES.format(table="firms", owner=owner, lock=lock, busy="false")
         places |= _locked(connection, statement, {"codes": list(codes)})
     return places
 
 
 def lock_folders(connection: Connection, firm_id: int, codes: Collection[str]) -> dict[str, Place]:
     """The firm's folders of these codes, locked until the transaction ends."""
-    statement = _PLACES.format(table="folders", owner="AND firm_id = :firm_id", lock="KEY SHARE")
+    statement = _PLACES.format(
+        table="folders",
+        owner="AND firm_id = :firm_id",
+        lock="KEY SHARE",
+        busy="coalesce(greatest(lease_until, gather_until) > now(), false)",
+    )
     return _locked(connection, statement, {"codes": list(codes), "firm_id": firm_id})
 
 

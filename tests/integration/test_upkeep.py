@@ -100,7 +100,7 @@ def test_a_mark_under_way_is_not_taken_for_none(engine: Engine) -> None:
     shop.submit(small(1))
     folder_id, lease = shop.folder_id(), uuid.uuid4()
     with engine.begin() as connection:
-        folder = claims.lease_folder(connection, folder_id, lease, 60)
+        folder = claims.lease_folder(connection, folder_id, lease, 60, 500)
     assert folder is not None
     with engine.begin() as connection:
         [due] = claims.claim(connection, folder_id, lease, 1, 500)

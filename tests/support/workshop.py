@@ -90,6 +90,7 @@ class Workshop:
         loop: Loop | None = None,
         *,
         lease_seconds: float = LEASE_SECONDS,
+        gather_seconds: float = 0.0,
         batch_lines: int = 500,
         batch_bytes: int = 1_000_000,
         pace: tuple[float, float] = (1000.0, 1000.0),
@@ -109,6 +110,7 @@ class Workshop:
             limits=self.limits,
             send_origin=True,
             lease_seconds=lease_seconds,
+            gather_seconds=gather_seconds,
             pace_start=pace[0],
             pace_max=pace[1],
         )
