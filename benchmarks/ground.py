@@ -30,7 +30,8 @@ from passerelle.embedded import postgres, valkey
 from passerelle.embedded.folder import claim
 from passerelle.embedded.port import free_base
 from passerelle.embedded.supervisor import Supervisor
-from passerelle.store.engine import make_engine, upgrade
+from passerelle.store.engine import make_engine
+from passerelle.store.schema import upgrade
 
 _FIRST_PORT = 18_600
 _PAGE = 1_000

@@ -123,6 +123,8 @@ _database_url = _url_of(
 SETTINGS: tuple[Setting, ...] = (
     Setting("broker_url", _broker_url, None, "Redis or Valkey (`redis://`, `rediss://`, "
             "`sentinel://`) or RabbitMQ (`amqp://`); `passerelle up` starts an embedded one"),
+    Setting("broker_master", str, "", "with `sentinel://`: the name under which the sentinels know "
+            "the broker"),
     Setting("database_url", _database_url, None, "PostgreSQL, `postgresql://…`; `passerelle up` "
             "starts an embedded one"),
     Setting("secret_keys", _secret_keys, None, "Fernet keys, newest first, comma separated: "
@@ -170,6 +172,7 @@ class Settings:
     """Values of `SETTINGS`, by the same names. Seconds are floats, URLs have no trailing slash."""
 
     broker_url: str | None
+    broker_master: str
     database_url: str | None
     secret_keys: tuple[str, ...] | None
     loop_url: str
@@ -256,6 +259,9 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
             f"PASSERELLE_LOOP_URL: {host} would be reached without TLS; use https://, or name the "
             "host in PASSERELLE_PLAIN_HTTP_HOSTS."
         )
+    sentinel = (values["broker_url"] or "").startswith("sentinel:")
+    if sentinel != bool(values["broker_master"]):
+        faults.append("PASSERELLE_BROKER_MASTER goes with a sentinel:// URL, and only with one.")
     ladder = ("send_seconds", "call_seconds", "lease_seconds", "visibility_seconds")
     for shorter, longer in itertools.pairwise(ladder):
         if values[shorter] >= values[longer]:

@@ -79,6 +79,9 @@ class Registration:
         near = registry.near_firm(connection, code)
         if near is not None:
             raise RegistrationError(f"A firm is registered as {near} already.")
+        # Before the key: that it is this very firm's would be no answer.
+        if registry.registered_firm(connection, code) is not None:
+            raise RegistrationError(f"Firm {code} is registered already.")
         hashes = self._vault.hashes(keys.api_key)
         owner = registry.owner_of_key(connection, hashes)
         if owner is not None:

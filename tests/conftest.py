@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 from redis import Redis
 from sqlalchemy import Engine
 
-from passerelle.store.engine import make_engine, upgrade
+from passerelle.store.engine import make_engine
+from passerelle.store.schema import upgrade
 from support.servers import Servers, database_name, running_servers
 from support.simulator import SimulatorHandle, running_simulator
 from support.stack import Stack, running_stack

@@ -39,6 +39,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": 25,
             "client_name": "passerelle",
+            **({"master_name": settings.broker_master} if settings.broker_master else {}),
             # Celery's own, as every hub has them: a message of some priority is in another list.
             "priority_steps": [0, 3, 6, 9],
         },

@@ -3,8 +3,8 @@
 import click
 
 from passerelle.cli.deployment import runtime
-from passerelle.store.engine import revisions
-from passerelle.store.engine import upgrade as upgrade_schema
+from passerelle.store.schema import revisions
+from passerelle.store.schema import upgrade as upgrade_schema
 
 
 @click.group()

@@ -13,7 +13,7 @@ from passerelle.cli.errors import sentence
 from passerelle.cli.output import print_facts, print_json
 from passerelle.domain.errors import PasserelleError
 from passerelle.intake import MANY
-from passerelle.store.engine import revisions
+from passerelle.store.schema import revisions
 
 _MOST_BYTES = 1_000_000
 """Of the bodies of one part; a larger event goes alone."""

@@ -12,8 +12,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from passerelle.domain.states import CaseState, Closing, Reason, Scope, State
-from passerelle.store.engine import make_engine, revisions, upgrade
+from passerelle.store.engine import make_engine
 from passerelle.store.models import metadata
+from passerelle.store.schema import revisions, upgrade
 from support.events import purchase
 from support.servers import Servers
 from support.workshop import Workshop, all_at_once

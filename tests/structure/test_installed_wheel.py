@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.store.engine import make_engine, revisions
+from passerelle.store.engine import make_engine
+from passerelle.store.schema import revisions
 from support.servers import Servers
 from support.simulator import ROOT
 
