@@ -23,13 +23,6 @@ for _name in [name for name in os.environ if name.startswith("PASSERELLE_")]:
     del os.environ[_name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the running product run in one process, or it would run twice."""
-    for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-
-
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     with running_servers() as running:

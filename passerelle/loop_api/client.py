@@ -81,12 +81,15 @@ class Loop:
             return refused
         body = body_of(exchange)
         found = status_answer(body)
-        if found.status is None and isinstance(import_answer(body), Refused):
-            return Status(None, (found.message or "")[:MESSAGE_LENGTH], known=False)
-        if found.status is None:
-            return Answer(Sort.UNKNOWN, "Loop's status cannot be read.", HTTPStatus.OK)
         message = (found.message or "")[:MESSAGE_LENGTH]
-        return Status(found.status, message, recognise(message).reason)
+        reason = recognise(message).reason
+        if found.status is not None:
+            return Status(found.status, message, reason)
+        if reason is not None:
+            return Answer(Sort.PERSON, message, HTTPStatus.OK, reason=reason)
+        if isinstance(import_answer(body), Refused):
+            return Status(None, message, known=False)
+        return Answer(Sort.UNKNOWN, "Loop's status cannot be read.", HTTPStatus.OK)
 
     def read_folder(self, credentials: Credentials, folder: str) -> Answer:
         """A cheap read that shows whether the key reaches a folder; ACCEPTED where it does.
@@ -135,7 +138,7 @@ class Loop:
                     params=query,
                     data=body,
                     headers=credentials.headers(),
-                    timeout=(_CONNECT_SECONDS, self._call_seconds),
+                    timeout=(min(_CONNECT_SECONDS, self._call_seconds), self._call_seconds),
                     allow_redirects=False,
                     stream=True,
                 )
@@ -144,6 +147,8 @@ class Loop:
             # ValueError: what requests makes of a URL or header that it cannot send.
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 return Exchange(failure=_in_words(error), written=call.written)
+        if call.ended:
+            return Exchange(failure="Loop did not answer in time.")
         if len(content) > _LARGEST_BODY:
             return Exchange(failure="Loop's answer is too large.")
         return Exchange(response.status_code, response.headers, content)

@@ -42,6 +42,8 @@ class Call:
     send_by: float
     end_by: float
     written: bool = False
+    # Ended by us: what was read since then may look like an answer that was whole.
+    ended: bool = False
     sock: socket.socket | None = field(default=None, repr=False)
 
     def send(self, sock: socket.socket, data: memoryview) -> None:
@@ -58,6 +60,7 @@ class Call:
 
     def cut(self) -> None:
         """End the call from outside: the thread that reads sees the end of the stream."""
+        self.ended = True
         if self.sock is not None:
             # The plain socket's method: the TLS one would take the session from under the reader.
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, text
 
-from passerelle.store.claims import CLAIMABLE
+from passerelle.store.claims import HAS_CLAIMABLE
 
 LEASE_RAN_OUT = "The delivery ended without a word after it may have been sent."
 
@@ -32,7 +32,7 @@ UPDATE folders SET rung_at = now() WHERE id IN (
       AND (fo.lease_until IS NULL OR fo.lease_until <= now())
       AND (fo.gather_until IS NULL OR fo.gather_until <= now())
       AND (fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))
-      AND EXISTS (SELECT 1 FROM entries e WHERE e.folder_id = fo.id AND {CLAIMABLE})
+      AND {HAS_CLAIMABLE}
     FOR NO KEY UPDATE OF fo SKIP LOCKED)
 RETURNING id
 """)  # noqa: S608 a literal of a module beside this one

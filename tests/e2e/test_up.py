@@ -117,7 +117,6 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Up]]:
             up.process.wait(END_SECONDS)
 
 
-@pytest.mark.xdist_group("up")
 class TestUp:
     def test_two_side_by_side_do_not_meet(self, both: tuple[Up, Up]) -> None:
         one, two = both

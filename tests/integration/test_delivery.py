@@ -1,6 +1,8 @@
 """Call and record: what becomes of entries for every answer, in time or late (rules 1 to 8)."""
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -432,17 +434,28 @@ def test_two_answers_to_an_import_are_recorded_one_after_the_other(shop: Worksho
     assert not other.result(30)
 
 
-def test_an_answer_is_recorded_though_the_database_is_away_for_a_moment(shop: Workshop) -> None:
-    def cut_connections() -> None:
-        with shop.engine.connect() as connection:
-            connection.exec_driver_sql(
+def test_an_answer_is_recorded_though_the_connection_breaks_under_it(shop: Workshop) -> None:
+    locked = threading.Event()
+
+    def cut() -> None:
+        with shop.engine.begin() as connection:
+            connection.exec_driver_sql("SELECT id FROM imports FOR UPDATE")
+            locked.set()
+            shop.wait_for_lock()
+            shop.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
 
-    shop.told.during = cut_connections
+    def during() -> None:
+        cuts.append(background(cut))
+        assert locked.wait(20)
+
+    cuts: list[Future[None]] = []
+    shop.told.during = during
     shop.submit(small(1))
     shop.deliver()
+    cuts[0].result(30)
     assert shop.state(1) == "posted"
 
 

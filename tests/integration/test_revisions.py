@@ -144,6 +144,17 @@ def test_an_older_revision_denied_at_its_end_gives_way(shop: Workshop) -> None:
     assert states(shop) == ["superseded", "posted"]
 
 
+def test_an_open_attempt_is_never_superseded(shop: Workshop) -> None:
+    """Even if some transition had gone wrong."""
+    shop.submit(revision(1))
+    uncertain(shop)
+    shop.execute("UPDATE entries SET state = 'waiting'")
+    shop.submit(revision(2))
+    assert states(shop) == ["waiting", "received"]
+    shop.release(shop.hold())
+    assert states(shop) == ["waiting", "received"]
+
+
 def test_an_older_revision_whose_import_failed_still_blocks(shop: Workshop) -> None:
     shop.submit(revision(1))
     shop.deliver()

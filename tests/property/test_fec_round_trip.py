@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fec_files import FecEntry, FecFile, FecLine, fec_file, written
 
 from passerelle.fec.reader import read
 from passerelle.fec.report import FecError, Report
 from schemas.event import faults
+from support.fec_files import FecEntry, FecFile, FecLine, fec_file, written
 
 files = st.builds(
     fec_file,

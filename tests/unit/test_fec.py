@@ -3,14 +3,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from support.fec_files import fec_file
-from support.fec_files import literal_file as content
-from support.fec_files import payroll_line as line
 
 from passerelle.domain.event import Kind
 from passerelle.fec.kind import kind_of
 from passerelle.fec.reader import FecReading, read
 from passerelle.fec.report import FecError, Finding, JournalTotals
+from support.fec_files import fec_file
+from support.fec_files import literal_file as content
+from support.fec_files import payroll_line as line
 
 # A purchase, a sale whose lines are apart, and a bank entry; the smallest file with all columns.
 PURCHASE = (

@@ -3,11 +3,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from support.fec_files import literal_file as content
-from support.fec_files import payroll_line as line
 
 from passerelle.fec.reader import read
 from passerelle.fec.report import FecError, Finding, Report
+from support.fec_files import literal_file as content
+from support.fec_files import payroll_line as line
 
 # Sound neighbours.
 PURCHASE = (
