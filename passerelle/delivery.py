@@ -73,7 +73,8 @@ class Delivery:
                 return False
         sent = self._turn(folder, lease)
         with self._engine.begin() as connection:
-            gather = self._terms.gather_seconds if sent else 0.0
+            # Behind a read that only made the folder known nothing needs to gather.
+            gather = self._terms.gather_seconds if sent and folder.registered else 0.0
             claims.release_folder(connection, folder_id, lease, gather)
         if not sent:
             return False

@@ -23,6 +23,12 @@ for _name in [name for name in os.environ if name.startswith("PASSERELLE_")]:
     del os.environ[_name]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, or one process would still be at them when the other is through."""
+    items.sort(key=lambda item: item.path.parent.name != "e2e")
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     with running_servers() as running:

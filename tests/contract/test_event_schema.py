@@ -260,7 +260,7 @@ def test_any_good_event_is_taken(event: JsonObject) -> None:
     assert _assert_one_verdict(event) == set()
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=120)
 @given(st.data())
 def test_a_good_event_changed_at_random_gets_the_same_verdict(data: st.DataObject) -> None:
     event = data.draw(st.sampled_from([purchase(), foreign_purchase()]) | events())

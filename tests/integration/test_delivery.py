@@ -341,6 +341,14 @@ def test_loop_is_asked_before_a_folder_of_an_events_making_is_used(shop: Worksho
     assert shop.told.asked == ["NEW"]
 
 
+def test_the_first_entry_of_a_new_folder_goes_as_soon_as_loop_knows_it(engine: Engine) -> None:
+    shop = Workshop(engine, gather_seconds=3600)
+    shop.add_firm()
+    shop.submit(small(1, folder="NEW"))
+    shop.deliver_all()
+    assert shop.states() == {"posted": 1}
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
