@@ -52,7 +52,8 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         name: value for name, value in os.environ.items() if not name.startswith("PASSERELLE_")
     }
     return subprocess.run(
-        [sys.executable, "-c", *arguments],
+        # -B: the interpreter's own bytecode is no act of a module.
+        [sys.executable, "-B", "-c", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
