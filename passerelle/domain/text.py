@@ -13,6 +13,8 @@ _INVISIBLE = regex.compile(r"(?V1)[[\p{GCB=Control}\p{Cs}]--[\p{Cc}\s]]+")
 # Control characters, line and paragraph separators, and blanks of any width.
 _BLANKS = regex.compile(r"[\p{Cc}\s]+")
 _GRAPHEME = regex.compile(r"\X")
+# Below it each printable character is a grapheme: the letters of French among them.
+_FIRST_MARK = "\u0300"
 
 
 def normalise(text: str) -> str:
@@ -20,9 +22,11 @@ def normalise(text: str) -> str:
 
     What is left may be empty.
     """
-    visible = _BLANKS.sub(" ", _INVISIBLE.sub("", text)).strip(" ")
+    # What is printable holds neither; most texts are.
+    if not text.isprintable() or "  " in text:
+        text = _BLANKS.sub(" ", _INVISIBLE.sub("", text))
     # Last, because a letter and its accent may only now stand side by side.
-    return unicodedata.normalize("NFC", visible)
+    return unicodedata.normalize("NFC", text.strip(" "))
 
 
 def cut(text: str, limit: int) -> str:
@@ -35,7 +39,10 @@ def cut(text: str, limit: int) -> str:
         return text
     # Where a grapheme ends shows in the code point after it, so one more than the limit is enough,
     # and the last one found is the first that does not fit.
-    graphemes = _GRAPHEME.findall(text[: limit + 1])[:-1]
+    head = text[: limit + 1]
+    if head.isprintable() and max(head) < _FIRST_MARK:
+        return head[:limit].rstrip(" ")
+    graphemes = _GRAPHEME.findall(head)[:-1]
     # A blank may be the tail of a longer grapheme (after an Arabic number sign, say), which
     # stripping would split.
     while graphemes and graphemes[-1][-1].isspace():
