@@ -28,11 +28,8 @@ _GATHER_SECONDS = 1.0
 
 
 def _limits(settings: Settings) -> Limits:
-    fields = read_table("limits")["fields"]
     return Limits(
-        description=fields["description"],
-        auxiliary_code=fields["auxiliary_code"],
-        reference=fields["reference"],
+        **read_table("limits")["fields"],
         batch_lines=settings.batch_lines,
         batch_bytes=settings.batch_bytes,
     )

@@ -4,12 +4,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Field lengths in code points; the size of an import request in lines and bytes."""
+class Lengths:
+    """How long fields may be, in code points."""
 
     description: int
     auxiliary_code: int
     reference: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(Lengths):
+    """With them, the size of an import request in lines and bytes."""
+
     batch_lines: int
     batch_bytes: int
 
