@@ -1,5 +1,7 @@
 """What went wrong, in one sentence for the person at the command line."""
 
+import sqlite3
+import tempfile
 from typing import Any
 
 from config.settings import SettingsError
@@ -18,6 +20,11 @@ def sentence(error: Exception) -> str | None:
         case OSError() if type(error).__module__ == "builtins":
             named = f"{error.filename}: " if error.filename else ""
             return f"{named}{error.strerror or error}."
+        case sqlite3.OperationalError():
+            return (
+                f"The scratch file in {tempfile.gettempdir()} cannot be written ({error}); the "
+                "variable TMPDIR names another folder."
+            )
         case UnicodeEncodeError():
             return "An argument holds bytes that are not UTF-8 text."
     return _of_libraries(error)

@@ -4,7 +4,7 @@ import datetime as dt
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,25 @@ def print_json(document: object) -> None:
     """One JSON document on a line of its own, in UTF-8 whatever the terminal's language."""
     sys.stdout.buffer.write(encode(document) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def print_json_parts(document: Mapping[str, object]) -> None:
+    """One JSON document, of which an iterator is printed as an array while it is gone through."""
+    out = sys.stdout.buffer
+    glue = b"{"
+    for name, value in document.items():
+        out.write(glue + encode(name) + b":")
+        glue = b","
+        if isinstance(value, Iterator):
+            separator = b"["
+            for item in value:
+                out.write(separator + encode(item))
+                separator = b","
+            out.write(b"[]" if separator == b"[" else b"]")
+        else:
+            out.write(encode(value))
+    out.write(b"}\n")
+    out.flush()
 
 
 def encode(document: object) -> bytes:

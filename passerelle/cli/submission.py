@@ -18,13 +18,6 @@ from passerelle.store.schema import revisions
 _MOST_BYTES = 1_000_000
 """Of the bodies of one part; a larger event goes alone."""
 
-direct_option = click.option(
-    "--direct",
-    is_flag=True,
-    help="Straight into the database: when it returns 0, every event is committed or listed as "
-    "refused.",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Item:

@@ -7,9 +7,10 @@ from typing import BinaryIO, cast
 import click
 
 from passerelle.cli.ndjson import read_lines
+from passerelle.cli.options import direct_option
 from passerelle.cli.output import json_option
 from passerelle.cli.progress import progress
-from passerelle.cli.submission import Item, direct_option, door, print_counts, submit_all
+from passerelle.cli.submission import Item, door, print_counts, submit_all
 
 _MOST_TOLD = 20
 

@@ -1,270 +1,296 @@
-"""The lines of one entry, to its event."""
+"""Lines of an FEC that are an entry together, and the event that the entry becomes."""
 
 import json
 import re
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from passerelle.fec.kind import kind_of
-from passerelle.fec.layout import COLUMNS, Row, amount, iso_date, quoted
-from passerelle.fec.report import Finding, Report, UnfitError, shortened
+from passerelle.domain.event import Kind
+from passerelle.fec.identity import stable_uuid
+from passerelle.fec.kind import is_opening_journal, kind_of_accounts, kind_of_journal, opens
+from passerelle.fec.lines import Line
+from passerelle.fec.report import Reason, UnfitError
+from passerelle.fec.values import amount
 
 # The event's bounds. Nothing is cut to fit them: an entry beyond one is left out.
 # Contract: the event, version 1.
-_ID_CHARACTERS = 64
+MOST_JOURNAL_CHARACTERS = 16
+_MOST_PIECE_CHARACTERS = 64
 _MOST_LINES = 5_000
-# 1 MB, less what `event_id` takes, which is added after measuring.
-_MOST_BYTES = 1_000_000 - 100
-_ACCOUNT = re.compile(r"[0-9A-Za-z]+")
-_MOST_CHARACTERS = tuple(
-    (COLUMNS.index(column), most)
-    for column, most in (
-        ("JournalCode", 16),
-        ("JournalLib", 255),
-        ("EcritureNum", 64),  # stands in for a missing PieceRef
-        ("CompteNum", 32),
-        ("CompteLib", 255),
-        ("CompAuxNum", 64),
-        ("CompAuxLib", 255),
-        ("PieceRef", 64),
-        ("EcritureLib", 1000),
-        ("EcritureLet", 32),
+_MOST_BYTES = 1_000_000
+# What an event holds besides its entry, firm and folder at their longest.
+_ENVELOPE_BYTES = 1_200
+# Lines of the longest texts, in characters of six bytes each, that are no megabyte yet.
+_SURELY_FIT = 80
+# Of an entry that an FEC tells of, always.
+REVISION = 1
+_CURRENCY = re.compile(r"[A-Z]{3}")
+# Of a rate. A cent of the largest amount that an event can hold takes 15.
+_LEAST_DECIMALS, _MOST_DECIMALS = 4, 20
+_OF_ENTRY = itemgetter(
+    *map(
+        Line._fields.index,
+        ("journal_label", "piece_ref", "piece_date", "debit", "credit", "validated"),
     )
 )
-_NAMESPACE = uuid.UUID("ee07c73d-8095-579a-a60a-888d1b8ba0ec")
-
-
-class RawLine(NamedTuple):
-    """A line's number in the file and its fields, outer blanks trimmed; at least the first four."""
-
-    number: int
-    fields: list[str]
-
-
-class _Line(NamedTuple):
-    number: int
-    row: Row
-    debit: Decimal
-    credit: Decimal
+_ZERO = Decimal("0.00")
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """Balanced lines with an amount each; of what belongs to the whole entry, each value given."""
+class Choices:
+    """What people say of a file: kinds and other codes for its journals, by the file's code."""
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    journals: Mapping[str, str] = field(default_factory=dict)
+    with_opening: bool = True
+
+
+class UnfitEntryError(UnfitError):
+    """Lines are no entry that can be sent."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Entry(NamedTuple):
+    """Balanced lines with an amount each, of one journal and date (`20210901`).
+
+    Of what belongs to the whole entry the tuples hold each value that the lines give, once. `total`
+    is the debit and, as it balances, the credit. `stand_in` is the piece reference where no line
+    has one.
+    """
 
     id: str
-    lines: list[_Line]
+    journal: str
+    date: str
+    stand_in: str
+    lines: Sequence[Line]
     total: Decimal
-    journal_labels: list[str]
-    piece_refs: list[str]
-    piece_dates: list[str]
+    journal_labels: Sequence[str]
+    piece_refs: Sequence[str]
+    piece_dates: Sequence[str]
     validated: str | None
 
+    @property
+    def line_numbers(self) -> tuple[int, ...]:
+        return tuple([line.number for line in self.lines])
 
-def entry_event(
-    raw_lines: Sequence[RawLine], firm: str, folder: str, report: Report
-) -> dict[str, Any] | None:
-    """The event for the lines of one entry, or None where the entry had to be left out.
+    @property
+    def journal_label(self) -> str | None:
+        return self.journal_labels[0] if self.journal_labels else None
 
-    - `entry.id` derives from date, journal and number (`entry_id`); `revision` is 1.
+    @property
+    def piece_ref(self) -> str:
+        return self.piece_refs[0] if self.piece_refs else self.stand_in
+
+    def opens_year(self, first_date: str) -> bool:
+        """Whether it brings forward the balances of the year before (à-nouveaux).
+
+        `first_date` is the file's.
+        """
+        return is_opening_journal(self.journal, self.journal_label or "") or (
+            self.date == first_date
+            and opens(
+                [line.account for line in self.lines], [line.description for line in self.lines]
+            )
+        )
+
+    def kind(self, choices: Choices) -> Kind:
+        told = choices.kinds.get(self.journal) or kind_of_journal(
+            self.journal, self.journal_label or ""
+        )
+        return told or kind_of_accounts([line.account for line in self.lines])
+
+
+def make_entry(
+    identity: str, stand_in: str, date: str, journal: str, lines: Sequence[Line]
+) -> Entry:
+    """The entry of lines that have an amount each.
+
+    Raises:
+        UnfitEntryError: they are none.
+    """
+    # Column by column, as nearly every entry has two or three lines.
+    labels, pieces, dates, left, right, validated = zip(*map(_OF_ENTRY, lines), strict=True)
+    debit, credit = sum(left, _ZERO), sum(right, _ZERO)
+    if debit != credit:
+        raise UnfitEntryError(Reason.UNBALANCED, f"not balanced: debit {debit}, credit {credit}")
+    if len(lines) > _MOST_LINES:
+        message = f"{len(lines):,} lines, expected at most {_MOST_LINES:,}"
+        raise UnfitEntryError(Reason.UNFIT, message)
+    entry = Entry(
+        identity,
+        journal,
+        date,
+        stand_in,
+        lines,
+        debit,
+        _given(labels),
+        _given(pieces),
+        _given(dates),
+        _latest(validated),
+    )
+    for column, text, most in (
+        ("JournalCode", journal, MOST_JOURNAL_CHARACTERS),
+        ("EcritureNum", entry.piece_ref, _MOST_PIECE_CHARACTERS),
+    ):
+        if len(text) > most:
+            message = f"{column} has {len(text)} characters, expected at most {most}"
+            raise UnfitEntryError(Reason.UNFIT, message)
+    if len(lines) > _SURELY_FIT:
+        # As Celery writes it, blanks and escapes included.
+        size = len(json.dumps(_shape(entry, Choices()))) + _ENVELOPE_BYTES
+        if size > _MOST_BYTES:
+            message = f"{size:,} bytes as an event, expected at most {_MOST_BYTES:,}"
+            raise UnfitEntryError(Reason.UNFIT, message)
+    return entry
+
+
+def sum_of(lines: Sequence[Line]) -> tuple[Decimal, Decimal]:
+    """Debit and credit."""
+    return (
+        sum([line.debit for line in lines], _ZERO),
+        sum([line.credit for line in lines], _ZERO),
+    )
+
+
+def entry_event(entry: Entry, firm: str, folder: str, choices: Choices) -> dict[str, Any]:
+    """The event of an entry, in the contract's shape.
+
+    - `revision` is `REVISION`.
     - `occurred_at` is the latest ValidDate of the lines at midnight UTC (an FEC has no times), or
       the entry's date where no line has one.
     - `event_id` is a UUID of everything else in the event, firm and folder included: the same
       content gives the same id.
-
-    The report learns what came out, what was left out and what is not carried.
     """
-    journal, _, number, date = raw_lines[0].fields[:4]
-    identity = entry_id(date, journal, number)
-    try:
-        lines = _read_all(raw_lines)
-        entry = _entry(identity, [line for line in lines if line.debit or line.credit])
-        event = _event(entry, firm, folder)
-    except UnfitError as error:
-        numbers = tuple(raw.number for raw in raw_lines)
-        report.left_out.append(Finding(numbers, str(error), identity))
-        return None
-    empty = tuple(line.number for line in lines if not (line.debit or line.credit))
-    if empty:
-        message = "neither Debit nor Credit has an amount"
-        report.left_out.append(Finding(empty, message, identity))
-    report.notes.extend(
-        Finding(numbers, message, identity) for numbers, message in _not_carried(entry)
-    )
-    label = next(iter(entry.journal_labels), None)
-    report.came_out(journal, label, len(entry.lines), entry.total)
-    return event
-
-
-def entry_id(date: str, journal: str, number: str) -> str:
-    """The id of the entry with this EcritureDate, JournalCode and EcritureNum, from them alone.
-
-    Readable, as in `fec:20210901:ACH:125`, or, where that would be too long or could be read two
-    ways, `fec:` and a UUID of the three.
-    """
-    readable = f"fec:{date}:{journal}:{number}"
-    if len(readable) <= _ID_CHARACTERS and ":" not in journal:
-        return readable
-    return f"fec:{uuid.uuid5(_NAMESPACE, json.dumps([date, journal, number]))}"
-
-
-def _read_all(raw_lines: Sequence[RawLine]) -> list[_Line]:
-    lines: list[_Line] = []
-    faults: list[str] = []
-    for raw in raw_lines:
-        try:
-            lines.append(_read(raw))
-        except UnfitError as error:
-            faults.append(f"line {raw.number}: {error}")
-    if faults:
-        raise UnfitError(shortened(faults, "; "))
-    return lines
-
-
-def _read(raw: RawLine) -> _Line:
-    fields = raw.fields
-    if len(fields) != len(COLUMNS):
-        raise UnfitError(f"{len(fields)} columns, expected {len(COLUMNS)}")
-    row = Row._make(fields)
-    if not _ACCOUNT.fullmatch(row.account):
-        raise UnfitError(f"CompteNum is {quoted(row.account)}, expected digits and letters A to Z")
-    for index, most in _MOST_CHARACTERS:
-        if len(fields[index]) > most:
-            raise UnfitError(
-                f"{COLUMNS[index]} has {len(fields[index])} characters, expected at most {most}"
-            )
-    for text, column in (
-        (row.piece_date, "PieceDate"),
-        (row.lettering_date, "DateLet"),
-        (row.validated, "ValidDate"),
-    ):
-        if text:
-            iso_date(text, column)
-    line = _Line(raw.number, row, amount(row.debit, "Debit"), amount(row.credit, "Credit"))
-    if line.debit and line.credit:
-        raise UnfitError("both Debit and Credit have an amount, expected one of them")
-    return line
-
-
-def _entry(identity: str, lines: list[_Line]) -> _Entry:
-    debit = sum((line.debit for line in lines), Decimal(0))
-    credit = sum((line.credit for line in lines), Decimal(0))
-    if debit != credit:
-        raise UnfitError(f"not balanced: debit {debit:.2f}, credit {credit:.2f}")
-    if not lines:
-        raise UnfitError("no line has an amount")
-    if len(lines) > _MOST_LINES:
-        raise UnfitError(f"{len(lines):,} lines, expected at most {_MOST_LINES:,}")
-    rows = [line.row for line in lines]
-    return _Entry(
-        id=identity,
-        lines=lines,
-        total=debit,
-        journal_labels=_given(rows, "journal_label"),
-        piece_refs=_given(rows, "piece_ref"),
-        piece_dates=_given(rows, "piece_date"),
-        validated=max(_given(rows, "validated"), default=None),
-    )
-
-
-def _given(rows: list[Row], column: str) -> list[str]:
-    """The column's values that are not blank, each once, in their order."""
-    return list(dict.fromkeys(filter(None, map(attrgetter(column), rows))))
-
-
-def _event(entry: _Entry, firm: str, folder: str) -> dict[str, Any]:
-    first = entry.lines[0].row
-    label = next(iter(entry.journal_labels), "")
-    validated = entry.validated or first.date
-    shape: dict[str, Any] = {
-        "id": entry.id,
-        "revision": 1,
-        "kind": kind_of(label, [line.row.account for line in entry.lines]).value,
-        "journal": {"code": first.journal},
-        "date": iso_date(first.date, "EcritureDate"),
-        "piece_ref": next(iter(entry.piece_refs), first.number),
-        "lines": [_line(line) for line in entry.lines],
-    }
-    if label:
-        shape["journal"]["label"] = label
-    if entry.piece_dates:
-        shape["document_date"] = iso_date(entry.piece_dates[0], "PieceDate")
     event = {
         "type": "entry.validated",
         "schema_version": 1,
-        "occurred_at": f"{iso_date(validated, 'ValidDate')}T00:00:00+00:00",
+        "occurred_at": f"{entry.validated or _iso(entry.date)}T00:00:00+00:00",
         "firm": firm,
         "folder": folder,
-        "entry": shape,
+        "entry": _shape(entry, choices),
     }
-    # As Celery writes it, blanks and escapes included.
-    content = json.dumps(event)
-    if len(content) > _MOST_BYTES:
-        raise UnfitError(f"{len(content):,} bytes as an event, expected at most {_MOST_BYTES:,}")
-    return {"event_id": str(uuid.uuid5(_NAMESPACE, content)), **event}
+    return {"event_id": str(stable_uuid(event)), **event}
 
 
-def _line(line: _Line) -> dict[str, Any]:
-    row = line.row
+def is_same_booking(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two events' `entry` of one id book the same.
+
+    What a newer export of the same year may tell otherwise does not matter: lettering, labels of
+    accounts, third parties and journals, the kind, which may derive from a label, and which line
+    stands first.
+    """
+    return _booking(one) == _booking(other)
+
+
+def foreign_currency(entry: Entry) -> str | None:
+    """The one currency but the euro that the lines name; None for none, or several."""
+    found = {line.currency.upper() for line in entry.lines if line.currency} - {"EUR"}
+    only = found.pop() if len(found) == 1 else ""
+    return only if _CURRENCY.fullmatch(only) else None
+
+
+def in_currency(line: Line, currency: str | None) -> tuple[Decimal, str] | None:
+    """A line's amount in a foreign currency, and the euros that one unit of it is worth.
+
+    The rate has as many decimals as it takes to give the line's euros to the cent. None where the
+    line tells no such amount.
+    """
+    if currency is None or line.currency.upper() != currency:
+        return None
+    try:
+        foreign = abs(amount(line.currency_amount, "Montantdevise"))
+    except UnfitError:
+        return None
+    if not foreign:
+        return None
+    euros = line.debit + line.credit
+    with localcontext(prec=40):
+        for decimals in range(_LEAST_DECIMALS, _MOST_DECIMALS):
+            rate = (euros / foreign).quantize(Decimal(1).scaleb(-decimals))
+            if (foreign * rate).quantize(_CENT) == euros:
+                return foreign, f"{rate:f}"
+    return None
+
+
+def _given(values: Sequence[str | None]) -> Sequence[str]:
+    """The values that are not blank, each once, in their order."""
+    first = values[0]
+    # Of nearly every entry.
+    if values.count(first) == len(values):
+        return (first,) if first else ()
+    return tuple(dict.fromkeys(filter(None, values)))
+
+
+def _latest(dates: Sequence[str | None]) -> str | None:
+    given = _given(dates)
+    return max(given) if given else None
+
+
+def _shape(entry: Entry, choices: Choices) -> dict[str, Any]:
+    currency = foreign_currency(entry)
+    lines = [_line(line, currency) for line in entry.lines]
     shape: dict[str, Any] = {
-        "account": row.account,
-        "description": row.description,
-        "debit": str(line.debit),
-        "credit": str(line.credit),
+        "id": entry.id,
+        "revision": REVISION,
+        "kind": entry.kind(choices).value,
+        "journal": {"code": choices.journals.get(entry.journal, entry.journal)},
+        "date": _iso(entry.date),
+        "piece_ref": entry.piece_ref,
+        "lines": lines,
     }
-    if row.account_label:
-        shape["account_label"] = row.account_label
-    if row.auxiliary:
-        shape["auxiliary"] = {"code": row.auxiliary}
-        if row.auxiliary_label:
-            shape["auxiliary"]["label"] = row.auxiliary_label
-    if row.lettering:
-        shape["lettering"] = {"code": row.lettering}
-        if row.lettering_date:
-            shape["lettering"]["date"] = iso_date(row.lettering_date, "DateLet")
+    if entry.journal_label:
+        shape["journal"]["label"] = entry.journal_label
+    if entry.piece_dates:
+        shape["document_date"] = entry.piece_dates[0]
+    if any("currency_amount" in line for line in lines):
+        shape["currency"] = currency
     return shape
 
 
-def _not_carried(entry: _Entry) -> Iterator[tuple[tuple[int, ...], str]]:
-    """What the event does not say, or says otherwise than the file: line numbers and a sentence."""
-    everything = tuple(line.number for line in entry.lines)
-    if not entry.piece_refs:
-        yield everything, "no PieceRef: EcritureNum is taken"
-    if entry.validated is None:
-        yield everything, "no ValidDate: EcritureDate is taken"
-    for column, values in (
-        ("JournalLib", entry.journal_labels),
-        ("PieceRef", entry.piece_refs),
-        ("PieceDate", entry.piece_dates),
-    ):
-        if len(values) > 1:
-            others = shortened([quoted(value) for value in values[1:]], ", ")
-            yield everything, f"several {column}: {quoted(values[0])} is taken, not {others}"
-    for message, is_lost in _LOSSES:
-        numbers = tuple(line.number for line in entry.lines if is_lost(line.row))
-        if numbers:
-            yield numbers, message
+def _booking(entry: dict[str, Any]) -> dict[str, Any]:
+    lines = [
+        {
+            **{key: line[key] for key in line.keys() - {"lettering", "account_label"}},
+            "auxiliary": line.get("auxiliary", {}).get("code"),
+        }
+        for line in entry["lines"]
+    ]
+    told = {key: entry[key] for key in entry.keys() - {"kind"}}
+    in_any_order = sorted(json.dumps(line, sort_keys=True) for line in lines)
+    return {**told, "journal": entry["journal"]["code"], "lines": in_any_order}
 
 
-def _is_foreign(row: Row) -> bool:
-    return row.currency not in {"", "EUR"} or (
-        row.currency_amount not in {"", row.debit, row.credit}
-    )
+def _iso(date: str) -> str:
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}"
 
 
-_LOSSES: tuple[tuple[str, Callable[[Row], object]], ...] = (
-    # An event's currency amount needs a rate, and an FEC has none.
-    ("Montantdevise and Idevise are not carried", _is_foreign),
-    (
-        "CompAuxLib without CompAuxNum is not carried",
-        lambda row: row.auxiliary_label and not row.auxiliary,
-    ),
-    (
-        "DateLet without EcritureLet is not carried",
-        lambda row: row.lettering_date and not row.lettering,
-    ),
-)
+def _line(line: Line, currency: str | None) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "account": line.account,
+        "description": line.description,
+        "debit": str(line.debit),
+        "credit": str(line.credit),
+    }
+    if line.account_label:
+        shape["account_label"] = line.account_label
+    if line.auxiliary:
+        shape["auxiliary"] = {"code": line.auxiliary}
+        if line.auxiliary_label:
+            shape["auxiliary"]["label"] = line.auxiliary_label
+    told = in_currency(line, currency)
+    if told is not None:
+        shape["currency_amount"], shape["currency_rate"] = str(told[0]), told[1]
+    if line.due_date:
+        shape["due_date"] = line.due_date
+    if line.lettering:
+        shape["lettering"] = {"code": line.lettering}
+        if line.lettering_date:
+            shape["lettering"]["date"] = line.lettering_date
+    return shape

@@ -1,18 +1,15 @@
-"""How an FEC is laid out: text lines, its header, its columns, its dates and amounts.
+"""How the lines of an FEC are laid out: separator, and which column stands where.
 
 Source: Livre des procédures fiscales, article A. 47 A-1.
 """
 
-import datetime as dt
 import re
-from collections.abc import Iterator
-from contextlib import suppress
-from decimal import Decimal
-from functools import lru_cache, partial
-from itertools import zip_longest
-from typing import BinaryIO, NamedTuple
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from passerelle.fec.report import FecError, Finding, UnfitError
+from passerelle.fec.report import FecError, Finding
+from passerelle.fec.values import quoted
 
 COLUMNS = (
     "JournalCode",
@@ -34,116 +31,91 @@ COLUMNS = (
     "Montantdevise",
     "Idevise",
 )
-
-# Far above any line of an FEC: a binary file without line ends must not be read into memory whole.
-_LINE_BYTES = 65_536
-_BOM = b"\xef\xbb\xbf"
-_DATE = re.compile(r"[0-9]{8}")
-_AMOUNT = re.compile(r"[0-9]+(,[0-9]{1,2})?")
-_TOO_MUCH = Decimal(10) ** 13
-_CENT = Decimal("0.01")
-_QUOTED = 40
-
-
-class Row(NamedTuple):
-    """One line as it is written, outer blanks trimmed; fields in the order of `COLUMNS`."""
-
-    journal: str
-    journal_label: str
-    number: str
-    date: str
-    account: str
-    account_label: str
-    auxiliary: str
-    auxiliary_label: str
-    piece_ref: str
-    piece_date: str
-    description: str
-    debit: str
-    credit: str
-    lettering: str
-    lettering_date: str
-    validated: str
-    currency_amount: str
-    currency: str
+DUE_DATE = "DateEcheance"
+# Not regulated: under these names accounting packages export it.
+_DUE_DATES = (DUE_DATE, "Echeance", "DateEch", "DateDEcheance", "EcritureEcheance")
+# What may stand in the place of Debit and Credit: an amount and its side.
+_SIDED = ("Montant", "Sens")
+_SIDES = ("Debit", "Credit")
+_NEEDED = ("JournalCode", "EcritureDate", "CompteNum", "EcritureLib")
+_SEPARATORS = {"\t": "tab", "|": "vertical bar", ";": "semicolon"}
+_INSIGNIFICANT = re.compile(r"[^0-9a-z]")
 
 
-def text_lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is not empty, without its line end.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which column stands where, from 0, by its regulated name or `DUE_DATE`.
+
+    `width` is a line's number of columns, and `least` that without those which only trailing
+    separators make. Where `sided`, Montant and Sens stand for Debit and Credit. `unread` names
+    columns that are not carried, `absent` regulated ones that the file does not have.
+    """
+
+    separator: str
+    width: int
+    least: int
+    places: Mapping[str, int]
+    sided: bool
+    unread: Sequence[str]
+    absent: Sequence[str]
+
+    @property
+    def separator_name(self) -> str:
+        return _SEPARATORS[self.separator]
+
+
+def read_header(line: int, text: str) -> Layout:
+    """The layout that a header tells: names in any case and order, blanks around them.
 
     Raises:
-        FecError: a line is not UTF-8 text, or longer than any line of an FEC.
+        FecError: it is not the header of an FEC, or one without a column that is needed.
     """
-    for line, raw in enumerate(iter(partial(stream.readline, _LINE_BYTES), b""), start=1):
-        if len(raw) == _LINE_BYTES:
-            raise FecError(Finding((line,), f"{_LINE_BYTES:,} bytes or more, not a line of an FEC"))
-        try:
-            text = (raw.removeprefix(_BOM) if line == 1 else raw).decode()
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise FecError(
-                Finding((line,), f"byte 0x{byte:02X} is not UTF-8, expected UTF-8 text")
-            ) from error
-        if "\0" in text:
-            raise FecError(Finding((line,), "holds a NUL character, expected text"))
-        text = text.rstrip("\r\n")
-        if text:
-            yield line, text
-
-
-def take_header(lines: Iterator[tuple[int, str]]) -> str:
-    """The separator, from the first of `lines`.
-
-    Raises:
-        FecError: it is not the header of an FEC with the regulated columns in their order.
-    """
-    line, text = next(lines, (1, ""))
-    if not text:
-        raise FecError(Finding((line,), "the file is empty, expected the header of an FEC"))
-    separator = "\t" if "\t" in text else "|"
+    known = {_folded(name): name for name in (*COLUMNS, *_SIDED)}
+    known |= dict.fromkeys(map(_folded, _DUE_DATES), DUE_DATE)
+    separator = max(
+        _SEPARATORS,
+        key=lambda one: len(known.keys() & set(map(_folded, text.split(one)))),
+    )
     names = [name.strip() for name in text.split(separator)]
-    for column, (name, expected) in enumerate(zip_longest(names, COLUMNS), start=1):
-        if name is None or expected is None or name.casefold() != expected.casefold():
-            found = "missing" if name is None else quoted(name)
-            raise FecError(
-                Finding(
-                    (line,),
-                    f"not the header of an FEC: column {column} is {found}, expected "
-                    f"{expected or 'no more columns'} (18 columns between tabs or vertical bars)",
-                )
-            )
-    return separator
-
-
-@lru_cache(maxsize=4096)
-def iso_date(text: str, column: str) -> str:
-    """`20210901` as `2021-09-01`.
-
-    Raises:
-        UnfitError: it is none.
-    """
-    if _DATE.fullmatch(text):
-        with suppress(ValueError):
-            return dt.date(int(text[:4]), int(text[4:6]), int(text[6:])).isoformat()
-    raise UnfitError(f"{column} is {quoted(text)}, expected a date such as 20210901")
-
-
-@lru_cache(maxsize=65_536)
-def amount(text: str, column: str) -> Decimal:
-    """`1234,56` as a number of two decimals, zero or more.
-
-    Raises:
-        UnfitError: it is none.
-    """
-    if _AMOUNT.fullmatch(text):
-        value = Decimal(text.replace(",", "."))
-        if value < _TOO_MUCH:
-            return value.quantize(_CENT)
-    raise UnfitError(
-        f"{column} is {quoted(text)}, expected an amount such as 1234,56, not below zero"
+    places: dict[str, int] = {}
+    unread: list[str] = []
+    for place, name in enumerate(names):
+        column = known.get(_folded(name))
+        if column in places:
+            raise _no_header(line, f"it names {column} twice")
+        if column is not None:
+            places[column] = place
+        elif name:
+            unread.append(name)
+    if not places:
+        raise _no_header(line, f"it begins with {quoted(text)}")
+    sided = "Debit" not in places and places.keys() >= {*_SIDED}
+    if not sided:
+        unread += [names[places[name]] for name in _SIDED if name in places]
+    needed = (*_NEEDED, *(_SIDED if sided else _SIDES))
+    missing = [name for name in needed if name not in places]
+    if missing:
+        raise _no_header(line, f"it lacks {' and '.join(missing)}")
+    return Layout(
+        separator=separator,
+        width=len(names),
+        least=1 + max(place for place, name in enumerate(names) if name),
+        places=places,
+        sided=sided,
+        unread=unread,
+        absent=[name for name in COLUMNS if name not in places and not (sided and name in _SIDES)],
     )
 
 
-def quoted(text: str) -> str:
-    """A value of the file for a sentence: printable, and short."""
-    return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…")
+def _no_header(line: int, fault: str) -> FecError:
+    return FecError(
+        Finding(
+            (line,),
+            f"not the header of an FEC: {fault} (expected JournalCode, JournalLib, EcritureNum, "
+            "EcritureDate and so on, between tabs, vertical bars or semicolons)",
+        )
+    )
+
+
+def _folded(name: str) -> str:
+    return _INSIGNIFICANT.sub("", unicodedata.normalize("NFKD", name).casefold())

@@ -1,28 +1,76 @@
 """What is said about an FEC file: what was read, what was left out, and why."""
 
+import enum
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from passerelle.domain.errors import PasserelleError
+from passerelle.domain.event import Kind
 
 # Enough to see what is wrong with a file; more would fill a screen, not help.
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Reason(enum.StrEnum):
+    """Why lines were left out."""
+
+    UNREADABLE = "unreadable"
+    UNBALANCED = "unbalanced"
+    UNGROUPED = "ungrouped"
+    """Nobody can tell which lines are an entry together."""
+    UNFIT = "unfit"
+    """An entry that no event can hold."""
+    NO_AMOUNT = "no_amount"
+    """Nothing is lost: the lines move no account."""
+    OPENING = "opening"
+    """As asked for."""
+
+
+HARMLESS = frozenset({Reason.NO_AMOUNT, Reason.OPENING})
+
+
+class Finding(NamedTuple):
     """A sentence about lines of the file, counted from 1 with the header as line 1.
 
-    `entry_id` names the entry that the lines belong to, where they belong to one.
+    `entry_id` names the entry that the lines belong to, where they belong to one; `reason` says
+    why they were left out, where they were.
     """
 
     lines: tuple[int, ...]
     message: str
     entry_id: str | None = None
+    reason: Reason | None = None
 
     def __str__(self) -> str:
         word = "line" if len(self.lines) == 1 else "lines"
         return f"{word} {shortened([str(line) for line in self.lines], ', ')}: {self.message}"
+
+
+class FileCut(NamedTuple):
+    """What Loop will get of a text that is too long for it; `field` is the event's word."""
+
+    line: int
+    field: str
+    whole: str
+    cut: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, {self.field}: {self.whole!r} as {self.cut!r}"
+
+    def as_json(self) -> dict[str, object]:
+        """Under the names that an entry's own cuts have."""
+        return {"line": self.line, "field": self.field, "from": self.whole, "to": self.cut}
+
+
+class Collision(NamedTuple):
+    """Auxiliary codes of the file that are one and the same when cut."""
+
+    cut: str
+    codes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.cut!r} is {shortened([repr(code) for code in self.codes], ', ')}"
 
 
 class FecError(PasserelleError):
@@ -45,40 +93,18 @@ class UnfitError(Exception):
 
 @dataclass(slots=True)
 class JournalTotals:
-    """What came out of one journal; debit and credit in EUR."""
+    """What came out of one journal; debit and credit in EUR.
+
+    `sent_as` is the code that Loop gets.
+    """
 
     label: str | None
+    sent_as: str
     entries: int = 0
     lines: int = 0
     debit: Decimal = Decimal(0)
     credit: Decimal = Decimal(0)
-
-
-@dataclass(slots=True)
-class Report:
-    """Fills while the events of a file are taken, whole when the last one was.
-
-    Each line after the header is either counted in its journal's `lines` or named by exactly one
-    finding of `left_out`. `notes` tell what an entry that came out does not carry, or carries
-    otherwise than the file wrote it.
-    """
-
-    lines: int = 0
-    journals: dict[str, JournalTotals] = field(default_factory=dict)
-    left_out: list[Finding] = field(default_factory=list)
-    notes: list[Finding] = field(default_factory=list)
-
-    @property
-    def entries(self) -> int:
-        return sum(totals.entries for totals in self.journals.values())
-
-    def came_out(self, journal: str, label: str | None, lines: int, total: Decimal) -> None:
-        """Counts an entry; `total` is its debit and, as it balances, its credit."""
-        totals = self.journals.setdefault(journal, JournalTotals(label))
-        totals.entries += 1
-        totals.lines += lines
-        totals.debit += total
-        totals.credit += total
+    kinds: dict[Kind, int] = field(default_factory=dict)
 
 
 def shortened(parts: list[str], glue: str) -> str:

@@ -3,7 +3,7 @@
 Contract section 4 names the fields.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -104,6 +104,23 @@ def content(connection: Connection, id_: int) -> Row:
         text("SELECT occurred_at, due_at, entry FROM entries WHERE id = :id"), {"id": id_}
     )
     return row.one()._asdict()
+
+
+def contents(
+    connection: Connection, firm: str, folder: str, entry_ids: Sequence[str], revision: int
+) -> dict[str, Any]:
+    """The event's own `entry` of those that are known, by the hub's id."""
+    rows = connection.execute(
+        text(
+            "SELECT e.entry_id, e.entry FROM entries e "
+            "JOIN folders fo ON (fo.firm_id, fo.id) = (e.firm_id, e.folder_id) "
+            "JOIN firms f ON f.id = e.firm_id "
+            "WHERE f.code = :firm AND fo.code = :folder AND e.entry_id = ANY(:entry_ids) "
+            "AND e.revision = :revision"
+        ),
+        {"firm": firm, "folder": folder, "entry_ids": list(entry_ids), "revision": revision},
+    )
+    return {row.entry_id: row.entry for row in rows}
 
 
 def transitions(connection: Connection, entry: int) -> Iterator[Row]:

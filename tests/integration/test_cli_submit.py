@@ -1,49 +1,31 @@
-"""Promises of `submit` and `submit-fec`: nothing is lost, and the counts are true."""
+"""Promises of `submit`: nothing is lost, and the counts are true."""
 
-import base64
 import json
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
-from click.testing import CliRunner, Result
-from cryptography.fernet import Fernet
-from redis import Redis
-from sqlalchemy import Engine, func, select, text
+from click.testing import Result
+from sqlalchemy import Engine, text
 
 from config.settings import read_settings
-from passerelle.cli.main import main
 from passerelle.runtime import Runtime
-from passerelle.store.models import metadata
+from support.command import Cli, commands, deployment_environ, messages, stored
 from support.events import purchase
-from support.fec_files import fec_file, literal_file, payroll_line
 from support.servers import Servers
 
-Cli = Callable[..., Result]
 NOBODY = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
 def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "PASSERELLE_DATABASE_URL": database_url,
-        "PASSERELLE_SECRET_KEYS": Fernet.generate_key().decode(),
-        "PASSERELLE_DATA_DIR": str(tmp_path),
-    }
+    return deployment_environ(database_url, tmp_path)
 
 
 @pytest.fixture
 def cli(environ: dict[str, str]) -> Iterator[Cli]:
-    def run(*arguments: object, stdin: bytes = b"") -> Result:
-        words = [str(argument) for argument in arguments]
-        return CliRunner().invoke(main, words, stdin, env=environ, catch_exceptions=False)
-
-    yield run
-    # Commands set up logs for their process, which is the tests' here.
-    structlog.reset_defaults()
+    with commands(environ) as run:
+        yield run
 
 
 def ndjson(path: Path, *events: object) -> Path:
@@ -55,27 +37,6 @@ def counts(done: Result) -> dict[str, int]:
     assert done.exit_code == 0, done.output
     found: dict[str, int] = json.loads(done.stdout)
     return found
-
-
-def stored(engine: Engine, table: str) -> int:
-    with engine.connect() as connection:
-        counting = select(func.count()).select_from(metadata.tables[table])
-        return int(connection.execute(counting).scalar_one())
-
-
-def messages(broker_url: str, queue: str) -> list[dict[str, Any]]:
-    """Headers and arguments of what is in a queue, first sent first."""
-    with Redis.from_url(broker_url) as redis:
-        raw: list[bytes] = redis.lrange(queue, 0, -1)
-    found = map(json.loads, reversed(raw))
-    return [
-        {
-            "task": one["headers"]["task"],
-            "shown": one["headers"]["argsrepr"],
-            "args": json.loads(base64.b64decode(one["body"]))[0],
-        }
-        for one in found
-    ]
 
 
 def test_the_same_file_again_changes_nothing(cli: Cli, engine: Engine, tmp_path: Path) -> None:
@@ -213,54 +174,3 @@ def test_no_database_and_no_schema_are_one_sentence_each(
         assert cli("db", "upgrade").exit_code == 0
         assert "already" in cli("db", "upgrade").stdout
         assert cli(*command).exit_code == 0
-
-
-def test_an_fec_is_reported_to_the_cent_and_twice_it_changes_nothing(
-    cli: Cli, engine: Engine, tmp_path: Path
-) -> None:
-    fec = fec_file(seed=7, entries=300, bom=True, interleaved=True)
-    file = tmp_path / "0000000001FEC20251231.txt"
-    file.write_bytes(fec.content)
-    command = ("submit-fec", file, "--firm", "CABINET42", "--folder", "FEC1", "--json")
-
-    dry = json.loads(cli(*command, "--dry-run").stdout)
-    assert (dry["submitted"], stored(engine, "entries")) == (None, 0)
-    assert (dry["entries"], dry["lines"], dry["left_out"]) == (300, fec.lines, [])
-    assert {
-        one["journal"]: (
-            *(one["entries"], one["lines"], Decimal(one["debit"]), Decimal(one["credit"])),
-        )
-        for one in dry["journals"]
-    } == fec.totals()
-
-    first, second = (json.loads(cli(*command, "--direct").stdout) for _ in range(2))
-    assert first["submitted"] == {"events": 300, "new": 300, "known": 0, "refused": 0}
-    assert second["submitted"] == {"events": 300, "new": 0, "known": 300, "refused": 0}
-    assert first | {"submitted": None} == dry
-
-
-def test_what_an_fec_leaves_out_is_told_and_makes_the_exit_code_1(
-    cli: Cli, engine: Engine, tmp_path: Path
-) -> None:
-    file = tmp_path / "fec"
-    file.write_bytes(
-        literal_file(
-            payroll_line(EcritureNum="1", Debit="10,00", Credit="0,00"),
-            payroll_line(EcritureNum="1", Debit="0,00", Credit="10,00"),
-            payroll_line(EcritureNum="2", Debit="10,00", Credit="0,00"),
-            payroll_line(EcritureNum="2", Debit="0,00", Credit="9,99"),
-        )
-    )
-    done = cli("submit-fec", file, "--firm", "F", "--folder", "D", "--direct")
-    assert done.exit_code == 1
-    assert "Left out: 1\n  lines 4, 5: not balanced: debit 10.00, credit 9.99" in done.stdout
-    assert "left out" in done.stderr
-    assert stored(engine, "entries") == 1
-
-
-def test_what_is_no_fec_is_one_sentence(cli: Cli, engine: Engine, tmp_path: Path) -> None:
-    file = ndjson(tmp_path / "events", purchase())
-    done = cli("submit-fec", file, "--firm", "F", "--folder", "D", "--direct")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: line 1: not the header of an FEC")
-    assert stored(engine, "entries") == 0
