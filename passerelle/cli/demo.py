@@ -1,5 +1,6 @@
 """`passerelle demo`: the main job from end to end on sample data, with real servers underneath."""
 
+import io
 import itertools
 import os
 import tempfile
@@ -23,14 +24,23 @@ from passerelle.cli.tree import PORT_BASE, Ports
 from passerelle.cli.up import DEMO_FIRM, DEMO_FOLDER, Plan, register_demonstration, serve
 from passerelle.domain.errors import PasserelleError
 from passerelle.embedded.port import free_base
+from passerelle.fec.entries import Choices
+from passerelle.fec.examination import events
+from passerelle.fec.reader import open_fec
+from passerelle.fec.sample import Dialect, fec_file, sample_entries
 from passerelle.runtime import Runtime
 from tasks.names import INTAKE, SUBMIT, SUBMIT_MANY
 from workers.app import make_app
 
 FOLDERS = (DEMO_FOLDER, "DEMO000002", "DEMO000003")
+FEC_FOLDER = "DEMO000005"
 LATE_FIRM, LATE_FOLDER = "CABINET43", "DEMO000004"
 ENTRIES = 200
+FEC_ENTRIES = 150
 LATE_ENTRIES = 50
+_ALL_FOLDERS = (*FOLDERS, FEC_FOLDER, LATE_FOLDER)
+# As an older package writes it.
+_DIALECT = Dialect(separator="|", encoding="cp1252", line_end="\r\n", trailing_in_lines=True)
 _MESSAGE = 100
 _WAIT_SECONDS = 120.0
 _LOOK_SECONDS = 0.3
@@ -76,16 +86,19 @@ class Demonstration:
 
     def run(self) -> Figures:
         """Raises: DemoError, where something did not come in time."""
-        register_demonstration(self._runtime.settings, DEMO_FIRM, *FOLDERS)
+        register_demonstration(self._runtime.settings, DEMO_FIRM, *FOLDERS, FEC_FOLDER)
         spoiled = spoiled_events(DEMO_FIRM, DEMO_FOLDER)
-        total = ENTRIES * len(FOLDERS)
-        self._say(f"The hub sends {total} validated entries of firm {DEMO_FIRM} through Celery,")
-        self._say(f"{len(spoiled)} events that are wrong, and {LATE_ENTRIES} of a firm not known.")
+        sent = ENTRIES * len(FOLDERS)
+        self._say(f"The hub sends {sent} validated entries of firm {DEMO_FIRM} through Celery,")
+        self._say(f"{len(spoiled)} events that are wrong, and {LATE_ENTRIES} of a firm not known;")
+        self._say(f"an FEC of a tool that is not connected brings {FEC_ENTRIES} more.")
+        total = sent + FEC_ENTRIES
         for folder in FOLDERS:
             self._submit(sample_events(DEMO_FIRM, folder, ENTRIES))
         for event in spoiled:
             self._app.send_task(SUBMIT, args=[event], queue=INTAKE)
         self._submit(sample_events(LATE_FIRM, LATE_FOLDER, LATE_ENTRIES))
+        self._submit_fec()
         self._until("synced", total)
         self._until("parked", LATE_ENTRIES)
         self._say(f"The entries of {LATE_FIRM} wait under one case: unknown_firm. Adding the firm:")
@@ -100,6 +113,11 @@ class Demonstration:
         rest = iter(events)
         while message := list(itertools.islice(rest, _MESSAGE)):
             self._app.send_task(SUBMIT_MANY, args=[message], queue=INTAKE)
+
+    def _submit_fec(self) -> None:
+        content = fec_file(sample_entries(seed=1, count=FEC_ENTRIES), _DIALECT)
+        with open_fec(io.BytesIO(content), lambda _: None) as fec:
+            self._submit(events(fec, DEMO_FIRM, FEC_FOLDER, Choices()))
 
     def _until(self, state: str, wanted: int) -> None:
         bar = self._progress.add_task(state, total=wanted)
@@ -120,7 +138,7 @@ class Demonstration:
             return int(connection.execute(statement).scalar_one())
 
     def _figures(self) -> Figures:
-        booked = [entry for folder in (*FOLDERS, LATE_FOLDER) for entry in self._ledger(folder)]
+        booked = [entry for folder in _ALL_FOLDERS for entry in self._ledger(folder)]
         origins = [entry["origin"] for entry in booked]
         with self._runtime.engine.connect() as connection:
             sent = connection.execute(
