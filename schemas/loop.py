@@ -11,6 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, val
 
 from passerelle.domain.mapping import LoopLine
 from passerelle.domain.text import normalise
+from passerelle.domain.verdict import Moved, Row, moved
 
 _OPTIONS = {
     "separatorDecimal": ".",
@@ -213,6 +214,60 @@ def status_answer(body: object) -> ImportStatus:
         status=next((status for status in statuses if status is not None), None),
         message="; ".join(filter(None, dict.fromkeys(words))) or None,
     )
+
+
+def sent_moves(lines: Sequence[Mapping[str, Any]]) -> list[Moved]:
+    """What lines move that were dumped by `dump_line`."""
+    return [
+        moved(line["compte"], line.get("tiers"), line["debit"]["amount"], line["credit"]["amount"])
+        for line in lines
+    ]
+
+
+# The fields of the answer are not documented: those that may be filtered by have the filter's
+# names, of the others each likely name is tried (reference: Loop API 3.6).
+_ACCOUNTS = ("compteNumero", "compte", "numeroCompte")
+_THIRD_PARTIES = ("tiersCode", "tiers", "codeTiers")
+
+
+def entry_rows(body: object) -> list[Row] | None:
+    """The lines of an answer of `GET /EcritureComptable`; None where they cannot be read.
+
+    One line that cannot be read spoils them all, or an entry could look absent or whole.
+    """
+    found = records(body)
+    if found is None:
+        return None
+    try:
+        return [_entry_row(row) for row in found]
+    except (ValueError, ArithmeticError):
+        return None
+
+
+def _entry_row(row: Mapping[str, Any]) -> Row:
+    """Raises: ValueError or ArithmeticError, where it cannot be read."""
+    account, third_party = _first(row, _ACCOUNTS), _first(row, _THIRD_PARTIES)
+    if not isinstance(account, str) or "debit" not in row or "credit" not in row:
+        raise ValueError("no account or no amount")
+    origin = row.get("ecritureOrigine")
+    return Row(
+        moved(
+            account,
+            third_party if isinstance(third_party, str) else None,
+            _side_amount(row["debit"]),
+            _side_amount(row["credit"]),
+        ),
+        origin if isinstance(origin, str) else None,
+    )
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> object:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _side_amount(side: object) -> object:
+    """A side is a number, or an object as it is in an import."""
+    return side.get("amount") if isinstance(side, dict) else side
 
 
 def records(body: object) -> list[dict[str, Any]] | None:

@@ -1,5 +1,6 @@
 """Loop's routes, as far as they are called. Reference: Loop API 1 to 3."""
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
+from passerelle.domain.verdict import Row
 from passerelle.loop_api import wire
 from passerelle.loop_api.answers import (
     MESSAGE_LENGTH,
@@ -17,10 +19,11 @@ from passerelle.loop_api.answers import (
     body_of,
     sort_failure,
     sort_import,
+    sort_refusal,
     sort_status,
 )
 from passerelle.loop_api.refusals import recognise
-from schemas.loop import Refused, import_answer, records, status_answer
+from schemas.loop import Refused, entry_rows, import_answer, records, status_answer
 
 _CONNECT_SECONDS = 5.0
 _LARGEST_BODY = 32_000_000
@@ -55,6 +58,27 @@ class Status:
     message: str
     reason: Reason | None = None
     known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands in the books; `date` as `2026-01-15`."""
+
+    journal: str
+    piece: str
+    date: str
+
+    @property
+    def filter(self) -> str:
+        """Strings are written as JSON writes them (reference: Loop API 2 and 3.6)."""
+        return " && ".join(
+            f"{name}=={json.dumps(value, ensure_ascii=False)}"
+            for name, value in (
+                ("journalCode", self.journal),
+                ("refPiece", self.piece),
+                ("datePiece", self.date),
+            )
+        )
 
 
 class Loop:
@@ -112,6 +136,35 @@ class Loop:
         if records(body) is None:
             return Answer(Sort.UNKNOWN, "Loop's list cannot be read.", HTTPStatus.OK)
         return Answer(Sort.ACCEPTED, "", HTTPStatus.OK)
+
+    def find_entry(self, credentials: Credentials, folder: str, origin: str) -> list[Row] | Answer:
+        """The lines that Loop shows for an `ecritureOrigine`; an Answer where it did not say."""
+        return self._entries(credentials, folder, f'ecritureOrigine=="{origin}"')
+
+    def find_piece(self, credentials: Credentials, folder: str, place: Place) -> list[Row] | Answer:
+        """The lines that Loop shows for a journal, piece and date, lettered or not."""
+        found: list[Row] = []
+        # One of the two, or the origin, has to be in a filter.
+        for lettering in ("==null", "!=null"):
+            said = self._entries(credentials, folder, f"codeLettrage{lettering} && {place.filter}")
+            if isinstance(said, Answer):
+                return said
+            found += said
+        return found
+
+    def _entries(self, credentials: Credentials, folder: str, wanted: str) -> list[Row] | Answer:
+        query = {"codeDossier": folder, "filter": wanted}
+        exchange = self._call("EcritureComptable", credentials, query)
+        refused = self._not_ok(exchange)
+        if refused is not None:
+            return refused
+        body = body_of(exchange)
+        if isinstance(answer := import_answer(body), Refused):
+            return sort_refusal(answer.message)
+        rows = entry_rows(body)
+        if rows is None:
+            return Answer(Sort.UNKNOWN, "Loop's entries cannot be read.", HTTPStatus.OK)
+        return rows
 
     @staticmethod
     def _not_ok(exchange: Exchange) -> Answer | None:

@@ -23,9 +23,10 @@ from cryptography.x509.oid import NameOID
 
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
+from passerelle.domain.verdict import Row, Verdict, judge
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop, Status
-from schemas.loop import encode
+from schemas.loop import encode, sent_moves
 from support.servers import free_port
 from support.simulator import SimulatorHandle, until
 from support.simulator_bodies import GIVEN, ISO, OTHER_SIREN, SAME_SIREN, SIRET, body
@@ -739,3 +740,101 @@ def test_a_status_that_speaks_of_access_needs_a_person() -> None:
     found = said(response(200, body), status)
     assert isinstance(found, Answer)
     assert (found.sort, found.reason) == (Sort.PERSON, Reason.ACCESS_DENIED)
+
+
+# The lines of an entry, by its origin.
+
+ORIGIN = "24d61dbb-674d-5d13-a9e7-91b519531d88"
+
+
+def entry(loop: Loop, code: str = "GIVEN", origin: str = ORIGIN) -> list[Row] | Answer:
+    return discreet(loop.find_entry(KEYS, code, origin))
+
+
+def test_an_entry_is_found_by_its_origin_with_what_its_lines_move(loop: SimulatorHandle) -> None:
+    assert entry(client(loop.base_url)) == []
+    answer = post(client(loop.base_url))
+    loop.ended(str(answer.request_id))
+    found = entry(client(loop.base_url))
+    assert isinstance(found, list)
+    sent = sent_moves(body()["data"]["ecritures"])
+    assert judge(sent, found, ORIGIN) is Verdict.PRESENT
+    other = entry(client(loop.base_url), origin="8c5f2f0e-3b0e-5d0b-9c4e-7a1f0c9d2e55")
+    assert other == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict"),
+    [
+        ({"fault": "filter_ignored", "route": "EcritureComptable"}, Verdict.PRESENT),
+        ({"fault": "waiting_third_party"}, Verdict.DIFFERENT),
+        ({"fault": "origin_dropped"}, Verdict.ABSENT),
+        ({"fault": "origin_rewritten"}, Verdict.ABSENT),
+        ({"fault": "hidden", "seconds": 60}, Verdict.ABSENT),
+        ({"fault": "row_cap", "route": "EcritureComptable", "rows": 1}, Verdict.PARTIAL),
+    ],
+)
+def test_what_went_wrong_shows_in_the_verdict(
+    loop: SimulatorHandle, fault: dict[str, Any], verdict: Verdict
+) -> None:
+    loop.set_faults(fault)
+    answer = post(client(loop.base_url))
+    loop.ended(str(answer.request_id))
+    found = entry(client(loop.base_url))
+    assert isinstance(found, list)
+    assert judge(sent_moves(body()["data"]["ecritures"]), found, ORIGIN) is verdict
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"rows": []},
+        [{"compteNumero": "601"}],
+        [{"debit": 1, "credit": 0}],
+        [{"compteNumero": 601, "debit": 1, "credit": 0}],
+        [{"compteNumero": "601", "debit": "x", "credit": 0}],
+        [{"compteNumero": "601", "debit": 1e400, "credit": 0}],
+        [{"compteNumero": "601", "debit": [1], "credit": 0}],
+        ["601"],
+    ],
+)
+def test_lines_that_cannot_be_read_are_no_absence(answer: object) -> None:
+    found = said(response(200, answer), entry)
+    assert isinstance(found, Answer)
+    assert found.sort is Sort.UNKNOWN
+
+
+def test_lines_are_read_under_each_likely_name() -> None:
+    rows = [
+        {"compte": "401000", "tiers": "F1", "debit": {"amount": 1}, "credit": None},
+        {"numeroCompte": "401000", "codeTiers": "F1", "debit": "1.00", "credit": 0},
+        {"compteNumero": "401000", "tiersCode": "F1", "debit": 1.0, "credit": 0.0},
+    ]
+    found = said(
+        response(200, {"data": [{**row, "ecritureOrigine": ORIGIN} for row in rows]}), entry
+    )
+    assert isinstance(found, list)
+    assert len({row.moved for row in found}) == 1
+
+
+def test_a_refused_question_is_sorted_as_any_refusal(loop: SimulatorHandle) -> None:
+    loop.patch_folder("SHUT", access="refused_at_post")
+    answer = entry(client(loop.base_url), "SHUT")
+    assert isinstance(answer, Answer)
+    assert answer.reason is Reason.ACCESS_DENIED
+    down = said(response(503, b""), entry)
+    assert isinstance(down, Answer)
+    assert (down.sort, down.down) == (Sort.UNKNOWN, True)
+
+
+def test_the_filter_of_a_question_is_escaped() -> None:
+    lines: list[str] = []
+
+    def play(connection: socket.socket) -> None:
+        lines.append(read_request(connection).line)
+        connection.sendall(response(200, b"[]"))
+
+    with serving(play) as url:
+        entry(client(url), "A&B")
+    query = f"codeDossier=A%26B&filter=ecritureOrigine%3D%3D%22{ORIGIN}%22"
+    assert lines == [f"GET /EcritureComptable?{query} HTTP/1.1"]
