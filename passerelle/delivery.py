@@ -11,22 +11,24 @@ from passerelle.domain.batching import Size, first_batch
 from passerelle.domain.limits import Cut, Limits
 from passerelle.domain.mapping import Destination, auxiliary_code, map_entry, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
-from passerelle.domain.states import Reason, State
+from passerelle.domain.states import Reason, Scope, State
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
 from passerelle.store import claims, pauses
-from passerelle.store.cases import collision, hold, open_case, refusal
+from passerelle.store.cases import Cause, collision, hold, open_case, refusal
 from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
 from passerelle.store.engine import transact
-from passerelle.store.imports import apply, lock_import, write_answer
+from passerelle.store.imports import Import, apply, given_up, lock_import, write_answer
 from passerelle.store.registry import near_folder, register_folder
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 from passerelle.store.vault import Vault
 from schemas.event import build_entry
 from schemas.loop import dump_import, dump_line, encode
+
+LATE_ANSWER = "Loop took it, but said so after it had been given up: it may be in Loop twice."
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,8 @@ class Delivery:
         poll_in = poll_delay(0, self._chance()) if accepted else None
         if not write_answer(connection, import_id, answer, poll_in):
             return
+        if accepted:
+            self._given_up(connection, request)
         outcome = of_post(answer, len(request.entries))
         delay = 0.0
         if outcome.pause:
@@ -231,6 +235,20 @@ class Delivery:
         elif answer.sort is not Sort.UNKNOWN:
             pauses.answered(connection, request.firm_id, self._terms.pace_max)
         apply(connection, request, outcome, answer.message, due_in=delay)
+
+    @staticmethod
+    def _given_up(connection: Connection, request: Import) -> None:
+        """Rule 4: what was taken for absent before this answer came may be in Loop twice."""
+        for entry in given_up(connection, request.id):
+            cause = Cause(
+                Scope.ENTRY,
+                request.firm_id,
+                request.folder_id,
+                Reason.LANDED_TWICE,
+                LATE_ANSWER,
+                cause=f"entry {entry}",
+            )
+            open_case(connection, cause)
 
     def _pause(self, connection: Connection, firm_id: int, answer: Answer) -> float:
         failures = pauses.failures(connection, firm_id)

@@ -10,12 +10,14 @@ from functools import cached_property
 from sqlalchemy import Engine
 
 from config.settings import Settings, SettingsError, read_table
+from passerelle.asking import Asking, AskingTerms
 from passerelle.delivery import Delivery, Terms
 from passerelle.domain.limits import Limits
 from passerelle.followup import FollowUp
 from passerelle.intake import Intake
 from passerelle.loop_api.client import Loop
 from passerelle.registration import Registration
+from passerelle.settling import Settling
 from passerelle.store.engine import make_engine
 from passerelle.store.vault import Vault
 from passerelle.upkeep import Upkeep
@@ -111,6 +113,29 @@ class Runtime:
             self._chance,
             time.sleep,
         )
+
+    @cached_property
+    def asking(self) -> Asking:
+        settings = self.settings
+        return Asking(
+            self.engine,
+            self.loop,
+            self.vault,
+            AskingTerms(
+                ask_seconds=settings.lease_seconds,
+                allowed_seconds=settings.send_seconds + settings.gateway_seconds,
+                settle_seconds=settings.settle_seconds,
+                read_gap_seconds=settings.read_gap_seconds,
+                max_attempts=settings.max_attempts,
+                pace=(settings.pace_start, settings.pace_max),
+            ),
+            self._chance,
+            time.sleep,
+        )
+
+    @cached_property
+    def settling(self) -> Settling:
+        return Settling(self.engine)
 
     @cached_property
     def registration(self) -> Registration:

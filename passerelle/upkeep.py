@@ -1,14 +1,16 @@
 """Finding lost work: what is due, or whose lease ran out, rings again (engine rules 3 and 22)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from passerelle.domain.backoff import ASK_FIRST
 from passerelle.domain.states import State
 from passerelle.observe import log
 from passerelle.store import abandoned
 from passerelle.store.crashes import crashed
+from passerelle.store.questions import entries_to_ask
 from passerelle.store.transitions import Change, move, open_attempts
 
 MOST = 1000
@@ -22,10 +24,11 @@ RUNG_APART = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Bells:
-    """Whom to ring for: folders to deliver, imports to ask about in groups."""
+    """Whom to ring for: folders to deliver; imports and entries to ask about, in groups."""
 
     folders: tuple[int, ...] = ()
     imports: tuple[tuple[int, ...], ...] = ()
+    entries: tuple[tuple[int, ...], ...] = ()
 
 
 class Upkeep:
@@ -40,12 +43,8 @@ class Upkeep:
         with self._engine.begin() as connection:
             folders = abandoned.folders_to_ring(connection, RUNG_APART)
             polls = abandoned.imports_to_poll(connection, RUNG_APART, MOST)
-        groups = [
-            tuple(ids[start : start + POLLS_A_MESSAGE])
-            for ids in polls.values()
-            for start in range(0, len(ids), POLLS_A_MESSAGE)
-        ]
-        return Bells(tuple(folders), tuple(groups))
+            questions = entries_to_ask(connection, MOST)
+        return Bells(tuple(folders), _groups(polls), _groups(questions))
 
     def _take_back(self) -> bool:
         """Take the entries of one dead delivery from it; whether there was one."""
@@ -53,10 +52,19 @@ class Upkeep:
             entries = abandoned.abandoned_delivery(connection)
             marked = open_attempts(connection, entries)
             if marked:
-                change = Change(State.UNCERTAIN, message=abandoned.LEASE_RAN_OUT)
+                change = Change(State.UNCERTAIN, message=abandoned.LEASE_RAN_OUT, due_in=ASK_FIRST)
                 move(connection, sorted(marked), {State.POSTING}, change)
             elif entries:
                 crashed(connection, entries, self._chance())
         if entries:
             log.warning("a lease ran out", entries=len(entries), after_mark=bool(marked))
         return bool(entries)
+
+
+def _groups(ids: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Of one firm or folder each, so that one that is slow holds up no other."""
+    return tuple(
+        tuple(of_one[start : start + POLLS_A_MESSAGE])
+        for of_one in ids.values()
+        for start in range(0, len(of_one), POLLS_A_MESSAGE)
+    )

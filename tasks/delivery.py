@@ -2,7 +2,7 @@
 
 from tasks.base import UseCaseTask
 from tasks.bells import ring_for_folders
-from tasks.names import DELIVER, FOLLOW_UP
+from tasks.names import ASK, DELIVER, FOLLOW_UP
 
 
 class Deliver(UseCaseTask):
@@ -19,3 +19,11 @@ class FollowUp(UseCaseTask):
 
     def run(self, import_ids: list[int]) -> None:
         self.runtime().followup.follow_up(import_ids)
+
+
+class Ask(UseCaseTask):
+    name = ASK
+
+    def run(self, entries: list[int]) -> None:
+        """Whether these uncertain entries are in Loop."""
+        self.runtime().asking.ask(entries)

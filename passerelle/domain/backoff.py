@@ -5,6 +5,7 @@ _LARGEST_EXPONENT = 30
 RETRY_FIRST, RETRY_CAP = 1.0, 300.0
 RETRY_AFTER_CAP = 86_400.0
 POLL_FIRST, POLL_CAP = 1.0, 3600.0
+ASK_FIRST, ASK_CAP = 10.0, 3600.0
 
 
 def _doubled(first: float, cap: float, times: int) -> float:
@@ -27,3 +28,8 @@ def retry_delay(failures: int, chance: float, retry_after: float | None = None) 
 def poll_delay(polls: int, chance: float) -> float:
     """Seconds until an import is asked about again: quickly first, then ever slower (rule 15)."""
     return _doubled(POLL_FIRST, POLL_CAP, polls) * (0.9 + 0.2 * chance)
+
+
+def ask_delay(asked: int, chance: float) -> float:
+    """Seconds until Loop is asked again about an entry, after so many questions (0: the first)."""
+    return _doubled(ASK_FIRST, ASK_CAP, asked) * (0.9 + 0.2 * chance)

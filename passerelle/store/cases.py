@@ -141,16 +141,21 @@ def open_cases(connection: Connection, firm_id: int, reason: Reason) -> list[int
     return list(rows.scalars())
 
 
-def close_case(connection: Connection, case_id: int, state: CaseState) -> list[tuple[int, int]]:
-    """End a case: its hold falls and its entries are `received` again, but for open attempts.
-
-    The freed entries, each with its folder; their revisions are still to be settled.
-    """
+def lock_held(connection: Connection, case_id: int) -> None:
+    """Lock the firm or folder that a case holds: before any entry, as whoever opens a hold does."""
     for table in ("firms", "folders"):
         connection.execute(
             text(f"SELECT id FROM {table} WHERE held_by = :case_id FOR UPDATE"),  # noqa: S608 two literals
             {"case_id": case_id},
         )
+
+
+def close_case(connection: Connection, case_id: int, state: CaseState) -> list[tuple[int, int]]:
+    """End a case: its hold falls and its entries are `received` again, but for open attempts.
+
+    The freed entries, each with its folder; their revisions are still to be settled.
+    """
+    lock_held(connection, case_id)
     closed = connection.execute(
         text(
             "UPDATE cases SET state = :state, closed_at = now() "

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from passerelle.domain.backoff import ASK_FIRST
 from passerelle.domain.outcome import Answer, Outcome
 from passerelle.domain.states import Scope, State
 from passerelle.store.cases import Cause, hold, open_case
+from passerelle.store.questions import look_again
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, halves, move
 
@@ -61,6 +63,21 @@ def write_answer(
     return written.rowcount == 1
 
 
+def given_up(connection: Connection, import_id: int) -> list[int]:
+    """Entries of an import request that were taken for absent, so that they are sent again."""
+    rows = connection.execute(
+        text(
+            "SELECT a.entry FROM attempts a JOIN entries e ON e.id = a.entry "
+            "WHERE a.import_id = :id AND a.closed_as IN ('settled', 'proven_absent') "
+            "AND (e.state <> 'synced' OR EXISTS ("
+            "  SELECT FROM attempts later WHERE later.entry = a.entry AND later.id > a.id)) "
+            "ORDER BY a.entry"
+        ),
+        {"id": import_id},
+    )
+    return list(rows.scalars())
+
+
 # From where an answer may move an entry. An open attempt of the import is the guard: nothing
 # was sent since. `posted` as a late answer may find the entry anywhere (rule 4).
 MOVED_FROM = {
@@ -95,6 +112,9 @@ def apply(
             ),
             {"import_id": request.id, "closing": outcome.closing},
         )
+    if outcome.to is State.UNCERTAIN:
+        # Most imports are worked off by then.
+        due_in = max(due_in, ASK_FIRST)
     parts = halves(request.entries) if outcome.halve else [(request.entries, None)]
     for ids, half in parts:
         change = Change(
@@ -102,6 +122,8 @@ def apply(
         )
         move(connection, ids, MOVED_FROM[outcome.to], change)
     settle(connection, request.entries)
+    if outcome.to is State.SYNCED:
+        look_again(connection, request.entries)
 
 
 # An index row has 2,700 bytes at most.

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from passerelle.domain.states import CaseState, Closing, Reason, Scope, State
+from passerelle.domain.verdict import Verdict
 
 metadata = MetaData(
     naming_convention={
@@ -194,6 +195,8 @@ entries = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     _since("received_at"),
     _time("synced_at"),
+    # Sent more than once, it is read again then (rule 5).
+    _time("read_again_at"),
     UniqueConstraint("firm_id", "id"),
     UniqueConstraint("firm_id", "folder_id", "entry_id", "revision"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
@@ -207,6 +210,10 @@ entries = Table(
     CheckConstraint("(state = 'synced') = (synced_at IS NOT NULL)", name="synced"),
     Index("ix_entries_unsent", "folder_id", "due_at", "id",
           postgresql_where=text("state IN ('received', 'waiting')")),
+    # When Loop is asked about what is uncertain.
+    Index("ix_entries_uncertain", "due_at", postgresql_where=text("state = 'uncertain'")),
+    Index("ix_entries_read_again_at", "read_again_at",
+          postgresql_where=text("read_again_at IS NOT NULL")),
     Index("ix_entries_lease_until", "lease_until", postgresql_where=text("state = 'posting'")),
     Index("ix_entries_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
 )  # fmt: skip
@@ -251,9 +258,15 @@ imports = Table(
     # When upkeep last rang for that.
     _time("rung_at"),
     _time("ended_at"),
+    # How long it has been possible to see that it had not landed, and until when that is counted:
+    # absence is not believed before (rule 11).
+    Column("settled_seconds", Float, nullable=False, server_default="0"),
+    _time("settled_at"),
     UniqueConstraint("firm_id", "id"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     Index("ix_imports_poll_at", "poll_at", postgresql_where=text("poll_at IS NOT NULL")),
+    # How long a firm's imports take, and which of them Loop has for sure.
+    Index("ix_imports_done", "firm_id", "ended_at", postgresql_where=text("status = 3")),
 )
 
 attempts = Table(
@@ -267,6 +280,8 @@ attempts = Table(
     Column("import_id", BigInteger, nullable=False),
     # The lines exactly as they were sent.
     Column("lines", JSONB, nullable=False),
+    # When it was first seen to be absent after settling, with a control beside it.
+    _time("absent_at"),
     _time("closed_at"),
     Column("closed_as", Text),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
@@ -280,6 +295,26 @@ attempts = Table(
     Index("ix_attempts_entry", "entry"),
     Index("ix_attempts_import_id", "import_id"),
 )  # fmt: skip
+
+questions = Table(
+    "questions",
+    metadata,
+    _id(),
+    Column("firm_id", BigInteger, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    # The import request whose attempt is in question.
+    Column("import_id", BigInteger, nullable=False),
+    _since("asked_at"),
+    # How many lines Loop showed, and what they say; none where it did not answer.
+    Column("rows_found", Integer),
+    Column("verdict", Text),
+    # What Loop or we said of it.
+    Column("message", Text),
+    ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
+    ForeignKeyConstraint(["firm_id", "import_id"], ["imports.firm_id", "imports.id"]),
+    _one_of("verdict", Verdict),
+    Index("ix_questions_entry", "entry"),
+)
 
 refused_events = Table(
     "refused_events",

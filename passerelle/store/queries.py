@@ -147,6 +147,16 @@ def sendings(connection: Connection, entry: int) -> Iterator[Row]:
     )
 
 
+def questions(connection: Connection, entry: int) -> Iterator[Row]:
+    """What Loop was asked about it, and said."""
+    return _rows(
+        connection,
+        "SELECT asked_at, import_id, rows_found, verdict, message FROM questions "
+        "WHERE entry = :entry ORDER BY id",
+        entry=entry,
+    )
+
+
 _CASES = """
 SELECT c.id, c.scope, f.code AS firm, fo.code AS folder, c.reason, c.message,
        (SELECT count(*) FROM entries e WHERE e.case_id = c.id) AS held,

@@ -12,14 +12,17 @@ from typing import Any, TypeVar
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, insert, text
 
+from passerelle.asking import Asking, AskingTerms
 from passerelle.delivery import Delivery, Terms
 from passerelle.domain.limits import Limits
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import CaseState, Reason
+from passerelle.domain.verdict import Row
 from passerelle.followup import FollowUp
 from passerelle.intake import Intake, TakenIn, encode
-from passerelle.loop_api.client import Credentials, Loop, Status
+from passerelle.loop_api.client import Credentials, Loop, Place, Status
 from passerelle.registration import FirmKeys, FolderTerms, Registration
+from passerelle.settling import Settling
 from passerelle.store.cases import Cause, close_case, hold, refusal
 from passerelle.store.models import refused_events
 from passerelle.store.revisions import settle
@@ -56,6 +59,10 @@ class ToldLoop(Loop):
         self.answers: list[Answer] = list(answers) or [accepted()]
         self.folder: Answer = accepted()
         self.statuses: list[Status | Answer] = [Status(3, "")]
+        # By origin: what is always found; and what else is told, in order.
+        self.books: dict[str, list[Row]] = {}
+        self.found: list[list[Row] | Answer] = [[]]
+        self.by_piece: list[Row] | Answer = []
         self.bodies: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.during: Callable[[], None] = lambda: None
@@ -72,6 +79,17 @@ class ToldLoop(Loop):
     def read_folder(self, credentials: Credentials, folder: str) -> Answer:  # noqa: ARG002 idem
         self.asked.append(folder)
         return self.folder
+
+    def find_entry(self, credentials: Credentials, folder: str, origin: str) -> list[Row] | Answer:  # noqa: ARG002 idem
+        self.asked.append(origin)
+        known = self.books.get(origin)
+        if known is not None:
+            return known
+        return self.found.pop(0) if len(self.found) > 1 else self.found[0]
+
+    def find_piece(self, credentials: Credentials, folder: str, place: Place) -> list[Row] | Answer:  # noqa: ARG002 idem
+        self.asked.append(place.piece)
+        return self.by_piece
 
     def pieces(self) -> list[list[str]]:
         """The piece of each entry of each POST, in order."""
@@ -96,8 +114,9 @@ class Workshop:
         pace: tuple[float, float] = (1000.0, 1000.0),
     ) -> None:
         self.engine = engine
-        self.told = ToldLoop()
+        self.told = loop if isinstance(loop, ToldLoop) else ToldLoop()
         self.loop = loop or self.told
+        self._pace = pace
         self.slept: list[float] = []
         self.limits = Limits(
             description=35,
@@ -122,6 +141,8 @@ class Workshop:
             engine, self.loop, self.vault, lease_seconds, pace, _half, self.slept.append
         )
         self.delivery = self.another_delivery()
+        self.settling = Settling(engine)
+        self.asking = self.another_asking(self.loop)
 
     def another_delivery(
         self, loop: Loop | None = None, checkpoint: Callable[[str], None] = lambda _: None
@@ -135,6 +156,17 @@ class Workshop:
             self.slept.append,
             checkpoint,
         )
+
+    def another_asking(self, loop: Loop) -> Asking:
+        terms = AskingTerms(
+            ask_seconds=60.0,
+            allowed_seconds=320.0,
+            settle_seconds=3600.0,
+            read_gap_seconds=60.0,
+            max_attempts=3,
+            pace=self._pace,
+        )
+        return Asking(self.engine, loop, self.vault, terms, _half, self.slept.append)
 
     def add_firm(self, code: str = FIRM, *folders: str) -> None:
         self.registration.add_firm(code, FirmKeys(f"key-{code}", "secret", "subscription"))
@@ -175,6 +207,12 @@ class Workshop:
         self.execute("UPDATE imports SET poll_at = now() WHERE poll_at IS NOT NULL")
         rows = self.rows("SELECT id FROM imports WHERE poll_at IS NOT NULL ORDER BY id")
         self.followup.follow_up([row["id"] for row in rows])
+
+    def ask(self) -> None:
+        """Ask about every uncertain entry, as if its time had come."""
+        self.execute("UPDATE entries SET due_at = now() WHERE state = 'uncertain'")
+        rows = self.rows("SELECT id FROM entries WHERE state = 'uncertain' ORDER BY id")
+        self.asking.ask([row["id"] for row in rows])
 
     def sweep(self) -> Bells:
         return self.upkeep.sweep()
