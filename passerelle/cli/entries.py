@@ -1,6 +1,9 @@
 """`passerelle entry`."""
 
+import itertools
+import os
 from collections.abc import Iterator
+from getpass import getuser
 from typing import Any
 
 import click
@@ -8,6 +11,7 @@ from sqlalchemy import Connection
 
 from config.settings import read_table
 from passerelle.cli import deployment
+from passerelle.cli.broker import ring
 from passerelle.cli.cases import with_remedy
 from passerelle.cli.output import (
     Columns,
@@ -20,6 +24,7 @@ from passerelle.cli.output import (
 )
 from passerelle.domain.errors import PasserelleError
 from passerelle.domain.states import Reason, State
+from passerelle.domain.verdict import Verdict
 from passerelle.store import queries
 from passerelle.store.queries import Row
 
@@ -73,6 +78,33 @@ def show(id_: str, *, as_json: bool) -> None:
         _print_life(life)
 
 
+@entry.command(name="settle")
+@click.argument("id_", metavar="ID")
+@click.option("--in-loop/--not-in-loop", default=None, required=True, help="What you found there.")
+@click.option("--why", required=True, help="How you know; kept with the entry.")
+def settle(id_: str, *, in_loop: bool, why: str) -> None:
+    """Say whether an entry is in Loop that nobody else can tell of.
+
+    In Loop: it is synced. Not in Loop: it is sent again.
+    """
+    if not why.strip():
+        raise click.BadParameter("is blank", param_hint="--why")
+    runtime = deployment.runtime()
+    with queries.reading(runtime.engine) as connection:
+        row = _find(connection, id_)
+    folders = runtime.settling.settle(row["id"], in_loop=in_loop, who=_who(), why=why)
+    ring(runtime.settings, folders)
+    click.echo("It is synced." if in_loop else "It is sent again.")
+
+
+def _who() -> str:
+    """Who is at the command line; a container may know no name."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
 def _find(connection: Connection, id_: str) -> Row:
     """Raises: PasserelleError, where there is none, or one in several folders."""
     if id_.isascii() and id_.isdecimal() and int(id_) <= _LARGEST_ID:
@@ -103,6 +135,7 @@ def _life(connection: Connection, row: Row) -> dict[str, Any]:
         "revisions": [{key: other[key] for key in ("id", "revision", "state")} for other in same],
         "transitions": list(queries.transitions(connection, row["id"])),
         "sent": list(queries.sendings(connection, row["id"])),
+        "asked": list(queries.questions(connection, row["id"])),
         "case": case and with_remedy(case, read_table("remedies")),
     }
 
@@ -118,10 +151,12 @@ def _print_life(life: dict[str, Any]) -> None:
             **{key: life[key] for key in ("reason", "message") if life[key]},
             "received": life["received_at"],
             **({"in turn at": life["due_at"]} if life["state"] == State.WAITING else {}),
+            **({"asked for at": life["due_at"]} if life["state"] == State.UNCERTAIN else {}),
             **({"synced": life["synced_at"]} if life["synced_at"] else {}),
         }
     )
-    for line in (*_case(life), *_revisions(life), *_transitions(life), *_cuts(life), *_sent(life)):
+    parts = (_case, _revisions, _transitions, _cuts, _sent, _asked)
+    for line in itertools.chain.from_iterable(part(life) for part in parts):
         click.echo(line)
 
 
@@ -173,3 +208,24 @@ def _sent(life: dict[str, Any]) -> Iterator[str]:
         yield "  lines, exactly:"
         for line in sending["lines"]:
             yield f"    {shown(encode(line).decode())}"
+
+
+_VERDICTS = {
+    Verdict.PRESENT: "all lines are there",
+    Verdict.TWICE: "all lines are there more than once",
+    Verdict.ABSENT: "no line is there; it may still come, so it is not sent again",
+    Verdict.PARTIAL: "some lines are there and others are not",
+    Verdict.DIFFERENT: "lines are there that were not sent so",
+    Verdict.INCOMPLETE: "Loop showed so many lines that they may not be all",
+}
+
+
+def _asked(life: dict[str, Any]) -> Iterator[str]:
+    if life["asked"]:
+        yield "\nAsked of Loop, whether it is there (UTC)"
+    for question in life["asked"]:
+        if question["verdict"] is None:
+            heard = question["message"] or "no answer"
+        else:
+            heard = f"{question['rows_found']} lines: {_VERDICTS[question['verdict']]}"
+        yield f"  {shown(question['asked_at'])}  import {question['import_id']}, {shown(heard)}"
