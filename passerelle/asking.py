@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from passerelle.domain.backoff import ask_delay, retry_delay
-from passerelle.domain.conclusion import A_DAY, Conclusion, conclude
+from passerelle.domain.backoff import A_DAY, ask_delay, retry_delay
+from passerelle.domain.conclusion import Conclusion, conclude
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Closing, Reason, Scope, State
 from passerelle.domain.verdict import MOST_ROWS, Row, Verdict, holds, judge

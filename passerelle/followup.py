@@ -4,17 +4,18 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
 
-from passerelle.domain.backoff import poll_delay, retry_delay
+from passerelle.domain.backoff import A_DAY, poll_delay, retry_delay
 from passerelle.domain.outcome import Answer, Outcome, Sort, of_status
-from passerelle.domain.states import State
+from passerelle.domain.states import Reason, Scope, State
 from passerelle.loop_api.client import Credentials, Loop, Status
 from passerelle.observe import log
 from passerelle.store import pauses
-from passerelle.store.cases import hold, refusal
+from passerelle.store.cases import Cause, heal, hold, open_case, refusal
 from passerelle.store.engine import transact
 from passerelle.store.imports import Poll, apply, lock_import, poll_again, take_poll, write_end
 from passerelle.store.vault import Vault
 
+STUCK = "Loop has not ended this import for a day; its entries stay posted and are not sent again."
 ENDED_BADLY = "Loop ended the import with an error and did not say why; its history tells more."
 
 
@@ -67,6 +68,8 @@ class FollowUp:
         with self._engine.begin() as connection:
             polls = poll.polls + 1
             poll_again(connection, poll.id, polls, status, poll_delay(polls, self._chance()))
+            if poll.open_seconds > A_DAY:
+                open_case(connection, _stuck(poll))
 
     def _record(self, poll: Poll, status: Status) -> None:
         outcome = of_status(status.status, status.reason)
@@ -86,6 +89,7 @@ class FollowUp:
             request = lock_import(connection, poll.id)
             write_end(connection, poll.id, status.status, message)
             apply(connection, request, settled, message)
+            heal(connection, _stuck(poll))
 
         transact(self._engine, record, tries=20)
         log.info("import ended", import_id=poll.id, status=status.status, polls=poll.polls + 1)
@@ -103,3 +107,15 @@ class FollowUp:
                 throttled = answer.sort is Sort.PAUSE
                 pauses.pause(connection, poll.firm_id, delay, answer.message, throttled=throttled)
         self._wait(poll, None)
+
+
+def _stuck(poll: Poll) -> Cause:
+    """An import that does not come to its end (rule 15): Loop's id of it tells it in Loop."""
+    return Cause(
+        Scope.FOLDER,
+        poll.firm_id,
+        poll.folder_id,
+        Reason.IMPORT_STUCK,
+        f"{STUCK} Its request id: {poll.request_id}",
+        cause=f"import {poll.id}",
+    )

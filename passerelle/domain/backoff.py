@@ -2,8 +2,11 @@
 
 _LARGEST_EXPONENT = 30
 
+A_DAY = 86_400.0
+"""Seconds after which a person is told of what Loop does not say."""
+
 RETRY_FIRST, RETRY_CAP = 1.0, 300.0
-RETRY_AFTER_CAP = 86_400.0
+RETRY_AFTER_CAP = A_DAY
 POLL_FIRST, POLL_CAP = 1.0, 3600.0
 ASK_FIRST, ASK_CAP = 10.0, 3600.0
 

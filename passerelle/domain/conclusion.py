@@ -6,10 +6,8 @@ question finds another entry that is known to be there, and when it was seen twi
 
 import enum
 
+from passerelle.domain.backoff import A_DAY
 from passerelle.domain.verdict import Verdict
-
-A_DAY = 86_400.0
-"""Seconds after which a person is asked instead."""
 
 
 class Conclusion(enum.Enum):

@@ -141,6 +141,22 @@ def open_cases(connection: Connection, firm_id: int, reason: Reason) -> list[int
     return list(rows.scalars())
 
 
+def heal(connection: Connection, cause: Cause) -> None:
+    """What a case without parked entries was about is over; nothing where there is none."""
+    connection.execute(
+        text(
+            "UPDATE cases SET state = 'healed', closed_at = now() WHERE firm_id = :firm_id "
+            "AND folder_id = :folder_id AND reason = :reason AND cause = :cause AND state = 'open'"
+        ),
+        {
+            "firm_id": cause.firm_id,
+            "folder_id": cause.folder_id,
+            "reason": cause.reason,
+            "cause": cause.cause,
+        },
+    )
+
+
 def lock_held(connection: Connection, case_id: int) -> None:
     """Lock the firm or folder that a case holds: before any entry, as whoever opens a hold does."""
     for table in ("firms", "folders"):

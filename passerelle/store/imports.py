@@ -142,13 +142,17 @@ def _case(connection: Connection, request: Import, outcome: Outcome, message: st
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """An import whose status is to be asked, with its firm's sealed credentials."""
+    """An import whose status is to be asked, with its firm's sealed credentials.
+
+    `open_seconds` runs since it was sent.
+    """
 
     id: int
     firm_id: int
     folder_id: int
     request_id: str
     polls: int
+    open_seconds: float
     api_key: bytes
     api_secret: bytes
     subscription_key: bytes
@@ -160,6 +164,7 @@ FROM firms f
 WHERE i.id = :id AND i.poll_at <= now() AND f.id = i.firm_id AND f.held_by IS NULL
   AND (f.paused_until IS NULL OR f.paused_until <= now())
 RETURNING i.id, i.firm_id, i.folder_id, i.request_id, i.polls,
+    extract(epoch FROM now() - i.sent_at)::float AS open_seconds,
     f.api_key, f.api_secret, f.subscription_key
 """)
 

@@ -66,6 +66,27 @@ def test_what_has_not_ended_stays_posted_and_is_asked_about_ever_more_slowly(
     assert shop.attempts() == [None]
 
 
+@pytest.mark.parametrize("said", [RUNNING, UNREADABLE])
+def test_an_import_that_does_not_end_for_a_day_is_told_and_heals_with_its_end(
+    shop: Workshop, said: Status | Answer
+) -> None:
+    shop.told.statuses = [said]
+    shop.follow_up()
+    assert shop.cases() == []
+    shop.execute("UPDATE imports SET sent_at = sent_at - interval '25 hours'")
+    for _ in range(2):
+        shop.follow_up()
+        assert shop.cases() == [("folder", "import_stuck", "open")]
+        assert (shop.state(1), shop.attempts()) == ("posted", [None])
+    shop.told.statuses = [DONE]
+    shop.follow_up()
+    assert shop.state(1) == "synced"
+    assert shop.cases() == [("folder", "import_stuck", "healed")]
+    # It held nobody.
+    shop.submit(purchase(2))
+    assert shop.state(2) == "received"
+
+
 def test_an_import_that_failed_may_have_landed_in_part(shop: Workshop) -> None:
     shop.told.statuses = [FAILED]
     shop.follow_up()
