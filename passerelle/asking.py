@@ -25,6 +25,7 @@ from schemas.loop import sent_moves
 _LONGEST_GAP = 900.0
 # While one entry of a request is asked for, the others wait a little longer than it.
 _BEHIND = 60.0
+_SOON = 1.0
 
 _NO_ORIGIN = "It was sent without an origin, by which Loop could be asked for it."
 _LOOK = " Look for it there and settle it by hand."
@@ -39,6 +40,7 @@ _LIKE_IT = (
 )
 _DIFFERENTLY = "It is in Loop with other accounts, third parties or amounts than were sent."
 _TWICE = "All lines of the entry are in Loop more than once."
+_FAILED = "Loop ended the import with an error."
 _ABSENT = "It is not in Loop and will not come: seen twice, beside an entry that was found."
 _EXHAUSTED = "Sent alone {} times, each time without an answer and without a trace in Loop."
 
@@ -98,7 +100,9 @@ class Asking:
                 continue
             verdict = judge(sent_moves(question.lines), said, origin)
             settled = self._heard(question, verdict, len(said))
-            if verdict is Verdict.ABSENT and settled and control is None:
+            # What has failed need not be waited for (rule 16).
+            over = settled or question.failed_seconds is not None
+            if verdict is Verdict.ABSENT and over and control is None:
                 control = self._control(question)
                 if control is None:
                     continue
@@ -196,10 +200,11 @@ class Asking:
             control=control,
             absent_seconds=question.absent_seconds,
             open_seconds=question.open_seconds,
+            failed_seconds=question.failed_seconds,
             read_gap_seconds=self._terms.read_gap_seconds,
         )
         message = _IN_PART if verdict is Verdict.PARTIAL else _NO_CONTROL
-        if conclusion is Conclusion.ABSENT:
+        if conclusion in {Conclusion.ABSENT, Conclusion.REFUSED}:
             line = question.lines[0]
             place = Place(line["journal"], line["refPiece"], line["date"][:10])
             # Loop may have lost the origin of this entry alone.
@@ -244,6 +249,8 @@ class Asking:
                 questions.ask_again(connection, question.entry, gap)
             case Conclusion.ABSENT:
                 self._absent(connection, question)
+            case Conclusion.REFUSED:
+                self._refused(connection, question)
 
     @staticmethod
     def _found(connection: Connection, question: Question) -> None:
@@ -269,6 +276,19 @@ class Asking:
         move(connection, [entry], {State.UNCERTAIN}, change)
         settle(connection, [entry])
 
+    @staticmethod
+    def _refused(connection: Connection, question: Question) -> None:
+        """In halves, until the one that Loop would not have is alone."""
+        message = question.message or _FAILED
+        questions.close_attempt(connection, question.entry, question.import_id, Closing.ENDED)
+        half = questions.half_of(connection, question)
+        if half is None:
+            _park(connection, question, Reason.REFUSED_BY_LOOP, message)
+            return
+        change = Change(State.WAITING, message=message, import_id=question.import_id, half=half)
+        move(connection, [question.entry], {State.UNCERTAIN}, change)
+        settle(connection, [question.entry])
+
     def _later(
         self, connection: Connection, question: Question, verdict: Verdict | None, *, to_wait: bool
     ) -> None:
@@ -276,6 +296,9 @@ class Asking:
         delay = ask_delay(question.asked + 1, self._chance())
         if verdict in {Verdict.PARTIAL, Verdict.DIFFERENT}:
             delay = max(delay, self._terms.read_gap_seconds)
+        elif question.failed_seconds is not None:
+            delay = max(_SOON, self._terms.read_gap_seconds - question.failed_seconds)
+            questions.ask_others(connection, question, delay + _SOON)
         elif verdict is Verdict.ABSENT:
             # Time counts as settling only while Loop is seen to answer.
             delay = min(delay, _LONGEST_GAP)

@@ -16,6 +16,8 @@ class Conclusion(enum.Enum):
     LANDED_DIFFERENTLY = enum.auto()
     UNDECIDED = enum.auto()
     """Nobody can tell; a person looks."""
+    REFUSED = enum.auto()
+    """Its import has failed, and it is not there: Loop would not have it."""
     ABSENT_ONCE = enum.auto()
     """Believed if it is seen again."""
     ABSENT = enum.auto()
@@ -43,17 +45,22 @@ def conclude(
     control: bool,
     absent_seconds: float | None,
     open_seconds: float,
+    failed_seconds: float | None,
     read_gap_seconds: float,
 ) -> Conclusion:
     """`before` is the last verdict; `control`: in this pass another entry was found the same way;
-    `absent_seconds` since the first absence of this kind; `open_seconds` since it was sent.
+    `absent_seconds` since the first absence of this kind; `open_seconds` since it was sent;
+    `failed_seconds` since Loop said that its import had failed.
     """
     if verdict in _AT_ONCE:
         return _AT_ONCE[verdict]
     if verdict is before and verdict in _SEEN_TWICE:
         return _SEEN_TWICE[verdict]
     if verdict is Verdict.ABSENT:
-        if not settled:
+        if failed_seconds is not None and control:
+            # Nothing comes of it any more, so one look is enough (rule 16).
+            return Conclusion.REFUSED if failed_seconds >= read_gap_seconds else Conclusion.OPEN
+        if failed_seconds is None and not settled:
             # Waited for as long as it takes: Loop may be down for days.
             return Conclusion.OPEN
         if control:

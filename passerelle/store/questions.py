@@ -20,8 +20,9 @@ class Question:
     """An uncertain entry with its open attempt, and its firm's sealed credentials.
 
     `lines` are as they were sent; `asked` counts the questions before; `before` is the last
-    verdict; `open_seconds` runs since the mark, `absent_seconds` since the entry was first seen to
-    be absent in a way that counts.
+    verdict. `open_seconds` runs since the mark, `absent_seconds` since the entry was first seen to
+    be absent in a way that counts, `failed_seconds` since Loop said, with `message`, that the
+    import had failed.
     """
 
     entry: int
@@ -33,6 +34,8 @@ class Question:
     asked: int
     open_seconds: float
     absent_seconds: float | None
+    failed_seconds: float | None
+    message: str | None
     before: str | None
     api_key: bytes
     api_secret: bytes
@@ -78,6 +81,9 @@ RETURNING e.id AS entry, a.import_id, e.firm_id, e.folder_id, fo.code AS folder,
     (SELECT count(*) FROM questions q WHERE q.entry = e.id AND q.import_id = i.id) AS asked,
     extract(epoch FROM now() - i.sent_at)::float AS open_seconds,
     extract(epoch FROM now() - a.absent_at)::float AS absent_seconds,
+    CASE WHEN i.status = 4 THEN extract(epoch FROM now() - i.ended_at)::float END
+        AS failed_seconds,
+    i.message,
     (SELECT verdict FROM questions q WHERE q.entry = e.id AND q.import_id = i.id
      ORDER BY q.id DESC LIMIT 1) AS before,
     f.api_key, f.api_secret, f.subscription_key

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from passerelle.domain.conclusion import A_DAY, Conclusion, conclude
+from passerelle.domain.backoff import A_DAY
+from passerelle.domain.conclusion import Conclusion, conclude
 from passerelle.domain.verdict import Verdict
 
 GAP = 60.0
@@ -14,6 +15,7 @@ AT_EASE: dict[str, Any] = {
     "control": True,
     "absent_seconds": None,
     "open_seconds": 7200.0,
+    "failed_seconds": None,
     "read_gap_seconds": GAP,
 }
 
@@ -45,6 +47,17 @@ def concluded(verdict: Verdict, before: Verdict | None = None, **changes: Any) -
             {"control": False, "open_seconds": A_DAY + 1},
             Conclusion.UNDECIDED,
         ),
+        # Its import has failed: nothing comes any more.
+        (Verdict.ABSENT, None, {"failed_seconds": GAP, "settled": False}, Conclusion.REFUSED),
+        (Verdict.ABSENT, None, {"failed_seconds": GAP - 1}, Conclusion.OPEN),
+        (Verdict.ABSENT, None, {"failed_seconds": GAP, "control": False}, Conclusion.OPEN),
+        (
+            Verdict.ABSENT,
+            None,
+            {"failed_seconds": 2 * A_DAY, "open_seconds": 2 * A_DAY, "control": False},
+            Conclusion.UNDECIDED,
+        ),
+        (Verdict.PRESENT, None, {"failed_seconds": 0.0}, Conclusion.IN_LOOP),
         # Loop may be down for days.
         (Verdict.ABSENT, None, {"settled": False, "open_seconds": 9 * A_DAY}, Conclusion.OPEN),
     ],
