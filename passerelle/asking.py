@@ -26,6 +26,8 @@ _LONGEST_GAP = 900.0
 # While one entry of a request is asked for, the others wait a little longer than it.
 _BEHIND = 60.0
 _SOON = 1.0
+# Loop may have lost the origin of one entry, or somebody may have deleted it there.
+_MOST_CONTROLS = 3
 
 _NO_ORIGIN = "It was sent without an origin, by which Loop could be asked for it."
 _LOOK = " Look for it there and settle it by hand."
@@ -180,14 +182,16 @@ class Asking:
     def _control(self, question: Question) -> bool | None:
         """Whether an entry that Loop has for sure is found in the same way; None: not known now."""
         with self._engine.begin() as connection:
-            control = questions.control_for(connection, question)
-        if control is None:
-            return False
-        origin = control.lines[0]["ecritureOrigine"]
-        said = self._find(question, control.folder_id, control.folder, origin)
-        if said is None:
-            return None
-        return judge(sent_moves(control.lines), said, origin) in {Verdict.PRESENT, Verdict.TWICE}
+            controls = questions.controls_for(connection, question, _MOST_CONTROLS)
+        for control in controls:
+            origin = control.lines[0]["ecritureOrigine"]
+            said = self._find(question, control.folder_id, control.folder, origin)
+            if said is None:
+                return None
+            verdict = judge(sent_moves(control.lines), said, origin)
+            if verdict in {Verdict.PRESENT, Verdict.TWICE}:
+                return True
+        return False
 
     def _conclude(
         self, question: Question, verdict: Verdict, *, settled: bool, control: bool

@@ -280,24 +280,29 @@ class Control:
     lines: list[dict[str, Any]]
 
 
+# One of each of the latest imports.
 _CONTROL = """
 SELECT fo.id AS folder_id, fo.code AS folder, a.lines
-FROM imports i JOIN attempts a ON a.import_id = i.id JOIN folders fo ON fo.id = i.folder_id
+FROM imports i JOIN folders fo ON fo.id = i.folder_id
+CROSS JOIN LATERAL (
+    SELECT lines FROM attempts WHERE import_id = i.id
+    AND lines->0->>'ecritureOrigine' IS NOT NULL ORDER BY id LIMIT 1) a
 WHERE i.firm_id = :firm_id AND i.status = 3 AND {where}
-  AND a.lines->0->>'ecritureOrigine' IS NOT NULL
-ORDER BY i.ended_at DESC, a.id LIMIT 1
+ORDER BY i.ended_at DESC LIMIT :most
 """
 _CONTROLS = [text(_CONTROL.format(where=where)) for where in ("i.folder_id = :folder_id", "true")]
 
 
-def control_for(connection: Connection, question: Question) -> Control | None:
-    """Of the same folder, else of another one of the firm: it shows that Loop keeps the origin."""
-    values = {"firm_id": question.firm_id, "folder_id": question.folder_id}
+def controls_for(connection: Connection, question: Question, most: int) -> list[Control]:
+    """Of the same folder, else of others of the firm: one that is found shows that Loop can be
+    asked.
+    """
+    values = {"firm_id": question.firm_id, "folder_id": question.folder_id, "most": most}
     for statement in _CONTROLS:
-        row = connection.execute(statement, values).one_or_none()
-        if row is not None:
-            return Control(**row._asdict())
-    return None
+        rows = connection.execute(statement, values).all()
+        if rows:
+            return [Control(**row._asdict()) for row in rows]
+    return []
 
 
 def alone_and_absent(connection: Connection, entry: int) -> int:

@@ -344,6 +344,19 @@ def test_a_control_that_is_not_found_is_none(shop: Workshop) -> None:
     assert shop.state() == "uncertain"
 
 
+def test_one_control_that_is_found_is_enough(shop: Workshop) -> None:
+    """Loop may have lost one entry's origin."""
+    has_control(shop, 900)
+    kept = dict(shop.told.books)
+    has_control(shop, 901)
+    shop.told.books = kept
+    has_settled(shop)
+    shop.ask()
+    gap_passes(shop)
+    shop.ask()
+    assert shop.state() == "waiting"
+
+
 def test_an_entry_of_another_folder_of_the_firm_serves_as_a_control(shop: Workshop) -> None:
     shop.registration.add_folder(FIRM, "DEMO000002", FolderTerms())
     has_control(shop, folder="DEMO000002")
