@@ -5,19 +5,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from passerelle.domain.backoff import A_DAY, ask_delay, retry_delay
+from passerelle.domain.backoff import A_DAY, ask_delay
 from passerelle.domain.conclusion import Conclusion, conclude
-from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.outcome import Answer
 from passerelle.domain.states import Closing, Reason, Scope, State
 from passerelle.domain.verdict import MOST_ROWS, Row, Verdict, holds, judge
 from passerelle.loop_api.client import Credentials, Loop, Place
 from passerelle.observe import log
 from passerelle.store import pauses, questions
-from passerelle.store.cases import Cause, hold, open_case, refusal
+from passerelle.store.cases import Cause, hold, open_case
 from passerelle.store.imports import lock_import
 from passerelle.store.questions import Question
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
+from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
 from schemas.loop import sent_moves
 
@@ -325,16 +326,7 @@ class Asking:
         with self._engine.begin() as connection:
             questions.note(connection, question, None, None, answer.message)
             questions.stand_still(connection, question.import_id)
-            if answer.reason is not None:
-                cause = refusal(question.firm_id, folder_id, answer.reason, answer.message)
-                hold(connection, cause)
-            elif answer.sort is Sort.PAUSE or answer.down:
-                failures = pauses.failures(connection, question.firm_id)
-                delay = retry_delay(failures, self._chance(), answer.retry_after)
-                throttled = answer.sort is Sort.PAUSE
-                pauses.pause(
-                    connection, question.firm_id, delay, answer.message, throttled=throttled
-                )
+            heed(connection, question.firm_id, folder_id, answer, self._chance())
             self._later(connection, question, None, to_wait=True)
 
 

@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
 
-from passerelle.domain.backoff import A_DAY, poll_delay, retry_delay
-from passerelle.domain.outcome import Answer, Outcome, Sort, of_status
+from passerelle.domain.backoff import A_DAY, poll_delay
+from passerelle.domain.outcome import Answer, Outcome, of_status
 from passerelle.domain.states import Reason, Scope, State
 from passerelle.loop_api.client import Credentials, Loop, Status
 from passerelle.observe import log
 from passerelle.store import pauses
-from passerelle.store.cases import Cause, heal, hold, open_case, refusal
+from passerelle.store.cases import Cause, heal, open_case
 from passerelle.store.engine import transact
 from passerelle.store.imports import Poll, apply, lock_import, poll_again, take_poll, write_end
+from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
 
 STUCK = "Loop has not ended this import for a day; its entries stay posted and are not sent again."
@@ -96,16 +97,7 @@ class FollowUp:
 
     def _no_status(self, poll: Poll, answer: Answer) -> None:
         with self._engine.begin() as connection:
-            if answer.reason is not None:
-                hold(
-                    connection,
-                    refusal(poll.firm_id, poll.folder_id, answer.reason, answer.message),
-                )
-            elif answer.sort is Sort.PAUSE or answer.down:
-                failures = pauses.failures(connection, poll.firm_id)
-                delay = retry_delay(failures, self._chance(), answer.retry_after)
-                throttled = answer.sort is Sort.PAUSE
-                pauses.pause(connection, poll.firm_id, delay, answer.message, throttled=throttled)
+            heed(connection, poll.firm_id, poll.folder_id, answer, self._chance())
         self._wait(poll, None)
 
 

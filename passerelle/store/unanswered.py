@@ -1,0 +1,21 @@
+"""What a read of Loop that was not answered asks for."""
+
+from sqlalchemy import Connection
+
+from passerelle.domain.backoff import retry_delay
+from passerelle.domain.outcome import Answer, Sort
+from passerelle.store import pauses
+from passerelle.store.cases import hold, refusal
+
+
+def heed(
+    connection: Connection, firm_id: int, folder_id: int, answer: Answer, chance: float
+) -> None:
+    """Hold what Loop refuses; leave it alone for a while where it throttles or is down."""
+    if answer.reason is not None:
+        hold(connection, refusal(firm_id, folder_id, answer.reason, answer.message))
+    elif answer.sort is Sort.PAUSE or answer.down:
+        failures = pauses.failures(connection, firm_id)
+        delay = retry_delay(failures, chance, answer.retry_after)
+        throttled = answer.sort is Sort.PAUSE
+        pauses.pause(connection, firm_id, delay, answer.message, throttled=throttled)
