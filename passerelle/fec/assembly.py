@@ -66,7 +66,9 @@ class Assembly:
         if len(faults) > (0 if number_tells else 1):
             # Where no number tells: one line that is missing unbalances its entry, two may not.
             numbers = sorted([line.number for line in lines] + [number for number, _ in faults])
-            told = shortened([f"line {line}: {fault}" for line, fault in faults], "; ")
+            told = faults[0][1]
+            if len(numbers) > 1:
+                told = shortened([f"line {line}: {fault}" for line, fault in faults], "; ")
             identity = entry_id(key) if number_tells else None
             self._leave_out(numbers, told, Reason.UNREADABLE, identity)
             return ()

@@ -180,6 +180,7 @@ UNREADABLE = Reason.UNREADABLE
             Reason.UNBALANCED,
         ),
         ([line()], "not balanced: debit 5.00, credit 0.00", Reason.UNBALANCED),
+        (["OD|Paie|9|20251130|421000|Pers"], "6 columns, expected 18", UNREADABLE),
         (
             [line(Debit="0,00"), line(Debit="0")],
             "neither Debit nor Credit has an amount",
