@@ -13,9 +13,9 @@ from passerelle.domain.verdict import MOST_ROWS, Row, Verdict, holds, judge
 from passerelle.loop_api.client import Credentials, Loop, Place
 from passerelle.observe import log
 from passerelle.store import pauses, questions
-from passerelle.store.cases import Cause, hold, open_case
+from passerelle.store.cases import Cause, hold, of_entry, open_case
 from passerelle.store.imports import lock_import
-from passerelle.store.questions import Question
+from passerelle.store.questions import Control, Question
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 from passerelle.store.unanswered import heed
@@ -94,15 +94,14 @@ class Asking:
             if question is None:
                 self._look_again(entry)
                 continue
-            origin = question.lines[0].get("ecritureOrigine")
-            if origin is None:
+            if question.lines[0].get("ecritureOrigine") is None:
                 self._cannot_ask(question)
                 continue
-            said = self._find(question, question.folder_id, question.folder, origin)
-            if said is None:
+            seen = self._look_for(question, question)
+            if seen is None:
                 continue
-            verdict = judge(sent_moves(question.lines), said, origin)
-            settled = self._heard(question, verdict, len(said))
+            verdict, rows = seen
+            settled = self._heard(question, verdict, rows)
             # What has failed need not be waited for (rule 16).
             over = settled or question.failed_seconds is not None
             if verdict is Verdict.ABSENT and over and control is None:
@@ -115,25 +114,25 @@ class Asking:
         """Whether an entry that was sent twice is there twice (rule 5)."""
         with self._engine.begin() as connection:
             question = questions.take_second_look(connection, entry, _LONGEST_GAP)
-        origin = None if question is None else question.lines[0].get("ecritureOrigine")
-        if question is None or origin is None:
+        if question is None or question.lines[0].get("ecritureOrigine") is None:
             return
-        said = self._find(question, question.folder_id, question.folder, origin)
-        if said is None:
+        seen = self._look_for(question, question)
+        if seen is None:
             return
-        verdict = judge(sent_moves(question.lines), said, origin)
+        verdict, rows = seen
         with self._engine.begin() as connection:
-            questions.note(connection, question, verdict, len(said), "")
+            questions.note(connection, question, verdict, rows, "")
             if verdict is Verdict.TWICE:
                 open_case(connection, _cause(question, Reason.LANDED_TWICE, _TWICE))
             questions.looked_again(connection, entry)
 
-    def _find(
-        self, question: Question, folder_id: int, folder: str, origin: str
-    ) -> list[Row] | None:
-        return self._read(
-            question, folder_id, lambda keys: self._loop.find_entry(keys, folder, origin)
+    def _look_for(self, question: Question, sent: Question | Control) -> tuple[Verdict, int] | None:
+        """What Loop shows by the origin of what was sent, and in how many rows; None as `_read`."""
+        origin = sent.lines[0]["ecritureOrigine"]
+        said = self._read(
+            question, sent.folder_id, lambda keys: self._loop.find_entry(keys, sent.folder, origin)
         )
+        return None if said is None else (judge(sent_moves(sent.lines), said, origin), len(said))
 
     def _read(
         self,
@@ -149,13 +148,7 @@ class Asking:
         if wait is None:
             return None
         self._sleep(wait)
-        said = call(
-            Credentials(
-                self._vault.open(question.api_key),
-                self._vault.open(question.api_secret),
-                self._vault.open(question.subscription_key),
-            )
-        )
+        said = call(Credentials.opened(question, self._vault.open))
         if isinstance(said, Answer):
             self._not_answered(question, folder_id, said)
             return None
@@ -185,12 +178,10 @@ class Asking:
         with self._engine.begin() as connection:
             controls = questions.controls_for(connection, question, _MOST_CONTROLS)
         for control in controls:
-            origin = control.lines[0]["ecritureOrigine"]
-            said = self._find(question, control.folder_id, control.folder, origin)
-            if said is None:
+            seen = self._look_for(question, control)
+            if seen is None:
                 return None
-            verdict = judge(sent_moves(control.lines), said, origin)
-            if verdict in {Verdict.PRESENT, Verdict.TWICE}:
+            if seen[0] in {Verdict.PRESENT, Verdict.TWICE}:
                 return True
         return False
 
@@ -343,11 +334,4 @@ def _park(connection: Connection, question: Question, reason: Reason, message: s
 
 
 def _cause(question: Question, reason: Reason, message: str) -> Cause:
-    return Cause(
-        Scope.ENTRY,
-        question.firm_id,
-        question.folder_id,
-        reason,
-        message,
-        cause=f"entry {question.entry}",
-    )
+    return of_entry(question.firm_id, question.folder_id, question.entry, reason, message)

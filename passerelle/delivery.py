@@ -11,12 +11,12 @@ from passerelle.domain.batching import Size, first_batch
 from passerelle.domain.limits import Cut, Limits
 from passerelle.domain.mapping import Destination, auxiliary_code, map_entry, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
-from passerelle.domain.states import Reason, Scope, State
+from passerelle.domain.states import Reason, State
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
 from passerelle.store import claims, pauses
-from passerelle.store.cases import Cause, collision, hold, open_case, refusal
+from passerelle.store.cases import collision, hold, of_entry, open_case, refusal
 from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
 from passerelle.store.engine import transact
@@ -93,11 +93,7 @@ class Delivery:
         if wait is None:
             return False
         self._sleep(wait)
-        credentials = Credentials(
-            self._vault.open(folder.api_key),
-            self._vault.open(folder.api_secret),
-            self._vault.open(folder.subscription_key),
-        )
+        credentials = Credentials.opened(folder, self._vault.open)
         if not folder.registered:
             # The POST needs a turn and a lease of its own: this read may have taken long.
             return self._register(folder, credentials)
@@ -240,15 +236,8 @@ class Delivery:
     def _given_up(connection: Connection, request: Import) -> None:
         """Rule 4: what was taken for absent before this answer came may be in Loop twice."""
         for entry in given_up(connection, request.id):
-            cause = Cause(
-                Scope.ENTRY,
-                request.firm_id,
-                request.folder_id,
-                Reason.LANDED_TWICE,
-                LATE_ANSWER,
-                cause=f"entry {entry}",
-            )
-            open_case(connection, cause)
+            place = (request.firm_id, request.folder_id)
+            open_case(connection, of_entry(*place, entry, Reason.LANDED_TWICE, LATE_ANSWER))
 
     def _pause(self, connection: Connection, firm_id: int, answer: Answer) -> float:
         failures = pauses.failures(connection, firm_id)

@@ -54,11 +54,7 @@ class FollowUp:
                     poll_again(connection, poll.id, poll.polls, None, pauses.LONGEST_WAIT)
                     continue
             self._sleep(wait)
-            credentials = Credentials(
-                self._vault.open(poll.api_key),
-                self._vault.open(poll.api_secret),
-                self._vault.open(poll.subscription_key),
-            )
+            credentials = Credentials.opened(poll, self._vault.open)
             said = self._loop.import_status(credentials, poll.request_id)
             if isinstance(said, Answer):
                 self._no_status(poll, said)

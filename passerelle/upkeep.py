@@ -18,9 +18,6 @@ MOST = 1000
 
 POLLS_A_MESSAGE = 20
 
-RUNG_APART = 5.0
-"""Seconds before a bell is taken for lost and rung again."""
-
 
 @dataclass(frozen=True, slots=True)
 class Bells:
@@ -41,8 +38,8 @@ class Upkeep:
         while self._take_back():
             pass
         with self._engine.begin() as connection:
-            folders = abandoned.folders_to_ring(connection, RUNG_APART)
-            polls = abandoned.imports_to_poll(connection, RUNG_APART, MOST)
+            folders = abandoned.folders_to_ring(connection)
+            polls = abandoned.imports_to_poll(connection, MOST)
             questions = entries_to_ask(connection, MOST)
         return Bells(tuple(folders), _groups(polls), _groups(questions))
 

@@ -2,9 +2,10 @@
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Protocol
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -29,6 +30,19 @@ _CONNECT_SECONDS = 5.0
 _LARGEST_BODY = 32_000_000
 
 
+class Sealed(Protocol):
+    """What holds a firm's keys as they are stored."""
+
+    @property
+    def api_key(self) -> bytes: ...
+
+    @property
+    def api_secret(self) -> bytes: ...
+
+    @property
+    def subscription_key(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """A firm's keys, decrypted; never shown."""
@@ -36,6 +50,13 @@ class Credentials:
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
     subscription_key: str = field(repr=False)
+
+    @classmethod
+    def opened(cls, sealed: Sealed, unseal: Callable[[bytes], str]) -> "Credentials":
+        """`unseal` decrypts one; what it raises passes through."""
+        return cls(
+            unseal(sealed.api_key), unseal(sealed.api_secret), unseal(sealed.subscription_key)
+        )
 
     def headers(self) -> dict[str, str]:
         return {

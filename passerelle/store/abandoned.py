@@ -4,6 +4,9 @@ from sqlalchemy import Connection, text
 
 from passerelle.store.claims import HAS_CLAIMABLE
 
+RUNG_APART = 5.0
+"""Seconds before a bell is taken for lost and rung again."""
+
 LEASE_RAN_OUT = "The delivery ended without a word after it may have been sent."
 
 _ABANDONED = text("""
@@ -38,9 +41,9 @@ RETURNING id
 """)  # noqa: S608 a literal of a module beside this one
 
 
-def folders_to_ring(connection: Connection, apart: float) -> list[int]:
+def folders_to_ring(connection: Connection) -> list[int]:
     """Folders with due entries that nobody works on and that were not rung for just now."""
-    return sorted(connection.execute(_RING, {"apart": apart}).scalars())
+    return sorted(connection.execute(_RING, {"apart": RUNG_APART}).scalars())
 
 
 _POLLS = text("""
@@ -54,9 +57,9 @@ RETURNING id, firm_id
 """)
 
 
-def imports_to_poll(connection: Connection, apart: float, most: int) -> dict[int, list[int]]:
+def imports_to_poll(connection: Connection, most: int) -> dict[int, list[int]]:
     """Imports to be asked about by now, not rung for just now, by firm."""
     by_firm: dict[int, list[int]] = {}
-    for row in connection.execute(_POLLS, {"most": most, "apart": apart}):
+    for row in connection.execute(_POLLS, {"most": most, "apart": RUNG_APART}):
         by_firm.setdefault(row.firm_id, []).append(row.id)
     return by_firm

@@ -207,6 +207,11 @@ def refusal(firm_id: int, folder_id: int, reason: Reason, message: str) -> Cause
     return Cause(Scope.FOLDER, firm_id, folder_id, reason, message)
 
 
+def of_entry(firm_id: int, folder_id: int, entry: int, reason: Reason, message: str) -> Cause:
+    """What concerns one entry alone: a case of its own for each."""
+    return Cause(Scope.ENTRY, firm_id, folder_id, reason, message, cause=f"entry {entry}")
+
+
 def collision(firm_id: int, folder_id: int, code: str, short: str) -> Cause:
     """Two auxiliary codes of a folder that the cut makes equal: the second's entries wait."""
     return Cause(

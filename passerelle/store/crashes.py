@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, text
 
 from passerelle.domain.backoff import retry_delay
-from passerelle.domain.states import Reason, Scope, State
-from passerelle.store.cases import Cause, open_case
+from passerelle.domain.states import Reason, State
+from passerelle.store.cases import of_entry, open_case
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, halves, move
 
@@ -47,8 +47,6 @@ def _count(connection: Connection, entry: int, chance: float, lease: uuid.UUID |
         return
     change = Change(State.WAITING, due_in=retry_delay(row.crashes, chance))
     if row.crashes >= CRASHES:
-        cause = Cause(
-            Scope.ENTRY, row.firm_id, row.folder_id, Reason.INTERNAL, INTERNAL, f"entry {entry}"
-        )
+        cause = of_entry(row.firm_id, row.folder_id, entry, Reason.INTERNAL, INTERNAL)
         change = Change(State.PARKED, cause.reason, cause.message, open_case(connection, cause))
     move(connection, [entry], {State.POSTING}, change, held_lease=lease)

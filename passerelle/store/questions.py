@@ -8,11 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from passerelle.domain.verdict import Verdict
+from passerelle.store.abandoned import RUNG_APART
 
 _LOOK_AGAIN_SECONDS = 3600.0
-
-# A bell that was not heard by then is rung again.
-_RUNG_APART = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def entries_to_ask(connection: Connection, most: int) -> dict[int, list[int]]:
     """Entries that Loop is to be asked about by now, by folder: uncertain, or sent twice."""
     by_folder: dict[int, list[int]] = {}
     for ring in _RINGS:
-        for row in connection.execute(ring, {"apart": _RUNG_APART, "most": most}):
+        for row in connection.execute(ring, {"apart": RUNG_APART, "most": most}):
             by_folder.setdefault(row.folder_id, []).append(row.id)
     return by_folder
 
@@ -112,7 +110,7 @@ def _taken(
     connection: Connection, statement: TextClause, entry: int, seconds: float
 ) -> Question | None:
     row = connection.execute(
-        statement, {"entry": entry, "seconds": seconds, "apart": _RUNG_APART}
+        statement, {"entry": entry, "seconds": seconds, "apart": RUNG_APART}
     ).one_or_none()
     return None if row is None else Question(**row._asdict())
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.states import UNSENT, Reason, Scope, State
-from passerelle.store.cases import Cause, open_case, park, park_under_hold
+from passerelle.domain.states import UNSENT, Reason, State
+from passerelle.store.cases import of_entry, open_case, park, park_under_hold
 from passerelle.store.transitions import Change, move
 
 ALREADY_SYNCED = "An earlier revision of this entry is in Loop: correct it there."
@@ -44,13 +44,7 @@ def settle(connection: Connection, ids: Sequence[int]) -> None:
     superseded = list(connection.execute(_GIVES_WAY, values).scalars())
     move(connection, superseded, {*UNSENT, State.PARKED}, Change(State.SUPERSEDED))
     for row in connection.execute(_CAME_TOO_LATE, values).all():
-        cause = Cause(
-            Scope.ENTRY,
-            row.firm_id,
-            row.folder_id,
-            Reason.ALREADY_SYNCED,
-            ALREADY_SYNCED,
-            cause=f"entry {row.id}",
-        )
+        place = (row.firm_id, row.folder_id)
+        cause = of_entry(*place, row.id, Reason.ALREADY_SYNCED, ALREADY_SYNCED)
         park(connection, [row.id], cause, open_case(connection, cause))
     park_under_hold(connection, ids)
