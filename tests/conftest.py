@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, find, settings
+from hypothesis import strategies as st
 from redis import Redis
 from sqlalchemy import Engine
 
@@ -21,6 +22,13 @@ settings.load_profile("passerelle")
 # A developer's own settings are not the tests'.
 for _name in [name for name in os.environ if name.startswith("PASSERELLE_")]:
     del os.environ[_name]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Hypothesis's tables of characters are made before two processes want to make them at once."""
+    if not hasattr(session.config, "workerinput"):
+        find(st.text(), lambda _: True, settings=settings(database=None))
 
 
 @pytest.hookimpl(trylast=True)
