@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
@@ -12,6 +12,8 @@ from passerelle.domain.limits import Cut, Limits
 from passerelle.domain.mapping import Destination, auxiliary_code, map_entry, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
 from passerelle.domain.states import Reason, State
+from passerelle.domain.verdict import count, twin_key
+from passerelle.lookup import NO_TURN, Lookup
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
@@ -21,12 +23,18 @@ from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
 from passerelle.store.engine import transact
 from passerelle.store.imports import Import, apply, given_up, lock_import, write_answer
+from passerelle.store.questions import Sent
 from passerelle.store.registry import near_folder, register_folder
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
+from passerelle.store.twins import Twins, twins_of
+from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
 from schemas.event import build_entry
-from schemas.loop import dump_import, dump_line, encode
+from schemas.loop import dump_import, dump_line, encode, sent_moves, sent_place
+
+_TWIN_SECONDS = 10.0
+"""Until an entry is tried again whose twin is on its way."""
 
 LATE_ANSWER = "Loop took it, but said so after it had been given up: it may be in Loop twice."
 
@@ -51,6 +59,7 @@ class Delivery:
         self,
         engine: Engine,
         loop: Loop,
+        lookup: Lookup,
         vault: Vault,
         terms: Terms,
         chance: Callable[[], float],
@@ -59,6 +68,7 @@ class Delivery:
     ) -> None:
         self._engine = engine
         self._loop = loop
+        self._lookup = lookup
         self._vault = vault
         self._terms = terms
         self._chance = chance
@@ -128,6 +138,8 @@ class Delivery:
             codes = claims.auxiliary_loop_codes(connection, folder, _auxiliaries(dues))
         self._checkpoint("claim")
         ready = self._fitting(folder, lease, self._map(folder, lease, dues, codes))
+        if not self._terms.send_origin:
+            ready = self._without_twins(folder, lease, ready)
         if not ready:
             return bool(dues)
         body = encode(_body(folder, ready))
@@ -183,7 +195,13 @@ class Delivery:
                 with self._engine.begin() as connection:
                     crashed(connection, [due.id], self._chance(), lease)
                 continue
-            ready = Ready(due.id, due.entry_id, lines, [_told(cut) for cut in result.cuts])
+            ready = Ready(
+                due.id,
+                due.entry_id,
+                lines,
+                [_told(cut) for cut in result.cuts],
+                twin_key(sent_place(lines), sent_moves(lines)),
+            )
             mapped.append((ready, Size(len(lines), len(encode(lines)), entry.siret)))
         return mapped
 
@@ -199,10 +217,53 @@ class Delivery:
                 self._give_back(connection, lease, rest)
         return [ready for ready, _ in mapped[:fitting]]
 
+    def _without_twins(
+        self, folder: FolderRow, lease: uuid.UUID, ready: Sequence[Ready]
+    ) -> list[Ready]:
+        """Of entries that Loop could not tell apart by piece one at a time goes, and how often such
+        an entry is in Loop is counted before (rule 13).
+        """
+        with self._engine.connect() as connection:
+            twins = twins_of(connection, folder.id, ready)
+        chosen: dict[bytes, Ready] = {}
+        wait: list[int] = []
+        for one in ready:
+            known = twins.get(one.entry)
+            if one.twin_key in chosen or (known is not None and known.open):
+                wait.append(one.entry)
+                continue
+            counted = one
+            if known is not None:
+                found = self._count(folder, one, known)
+                if isinstance(found, Answer):
+                    wait.append(one.entry)
+                    continue
+                counted = replace(one, count_before=found)
+            chosen[one.twin_key] = counted
+        if wait:
+            with self._engine.begin() as connection:
+                self._give_back(connection, lease, wait, _TWIN_SECONDS)
+        return list(chosen.values())
+
+    def _count(self, folder: FolderRow, one: Ready, twins: Twins) -> int | Answer | None:
+        sent = Sent(folder.id, folder.code, one.lines, twins.origins)
+        found = self._lookup.find_piece(folder, sent)
+        if isinstance(found, Answer):
+            if found is not NO_TURN:
+                with self._engine.begin() as connection:
+                    heed(connection, folder.firm_id, folder.id, found, self._chance())
+            return found
+        times = count(sent_moves(one.lines), found, sent_place(one.lines), twins.origins)
+        # Loop does not show all that it has, or somebody deleted what was there.
+        return None if times is None or times < twins.synced else times
+
     @staticmethod
-    def _give_back(connection: Connection, lease: uuid.UUID, ids: list[int]) -> None:
+    def _give_back(
+        connection: Connection, lease: uuid.UUID, ids: list[int], due_in: float = 0.0
+    ) -> None:
         """Claimed, but nothing was sent."""
-        move(connection, ids, {State.POSTING}, Change(State.WAITING), held_lease=lease)
+        change = Change(State.WAITING, due_in=due_in)
+        move(connection, ids, {State.POSTING}, change, held_lease=lease)
         settle(connection, ids)
 
     def _park_collision(self, folder: FolderRow, lease: uuid.UUID, due: Due, code: str) -> None:

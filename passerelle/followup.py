@@ -1,6 +1,7 @@
 """Following imports to their end: quickly at first, then ever slower (engine rules 14 and 15)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
@@ -12,7 +13,18 @@ from passerelle.observe import log
 from passerelle.store import pauses
 from passerelle.store.cases import Cause, heal, open_case
 from passerelle.store.engine import transact
-from passerelle.store.imports import Poll, apply, lock_import, poll_again, take_poll, write_end
+from passerelle.store.imports import (
+    Import,
+    Poll,
+    apply,
+    is_first,
+    lock_import,
+    poll_again,
+    posted_of,
+    take_poll,
+    write_end,
+)
+from passerelle.store.questions import read_back
 from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
 
@@ -20,24 +32,36 @@ STUCK = "Loop has not ended this import for a day; its entries stay posted and a
 ENDED_BADLY = "Loop ended the import with an error and did not say why; its history tells more."
 
 
-class FollowUp:
-    """`poll_seconds`: how long a poll may take before somebody else takes it over."""
+@dataclass(frozen=True, slots=True)
+class FollowUpTerms:
+    """How imports are followed; in seconds.
 
+    `poll_seconds`: how long a poll may take before somebody else takes it over.
+    `read_gap_seconds` after an import has failed its entries are read. Of what Loop calls done
+    `first_samples` of a folder's first import are read, later one in `verify` imports (0: none).
+    """
+
+    poll_seconds: float
+    read_gap_seconds: float
+    first_samples: int
+    verify: int
+    pace: tuple[float, float]
+
+
+class FollowUp:
     def __init__(
         self,
         engine: Engine,
         loop: Loop,
         vault: Vault,
-        poll_seconds: float,
-        pace: tuple[float, float],
+        terms: FollowUpTerms,
         chance: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._engine = engine
         self._loop = loop
         self._vault = vault
-        self._poll_seconds = poll_seconds
-        self._pace = pace
+        self._terms = terms
         self._chance = chance
         self._sleep = sleep
 
@@ -45,10 +69,10 @@ class FollowUp:
         """Ask Loop how far these imports are, each that is due, and record what it says."""
         for import_id in import_ids:
             with self._engine.begin() as connection:
-                poll = take_poll(connection, import_id, self._poll_seconds)
+                poll = take_poll(connection, import_id, self._terms.poll_seconds)
                 if poll is None:
                     continue
-                wait = pauses.take_turn(connection, poll.firm_id, *self._pace)
+                wait = pauses.take_turn(connection, poll.firm_id, *self._terms.pace)
                 if wait is None:
                     # Loop was not asked, so this is no poll.
                     poll_again(connection, poll.id, poll.polls, None, pauses.LONGEST_WAIT)
@@ -76,7 +100,7 @@ class FollowUp:
         elif outcome is not None and outcome.to is State.UNCERTAIN:
             message = message or ENDED_BADLY
         with self._engine.begin() as connection:
-            pauses.answered(connection, poll.firm_id, self._pace[1])
+            pauses.answered(connection, poll.firm_id, self._terms.pace[1])
         if outcome is None:
             self._wait(poll, status.status)
             return
@@ -85,16 +109,38 @@ class FollowUp:
         def record(connection: Connection) -> None:
             request = lock_import(connection, poll.id)
             write_end(connection, poll.id, status.status, message)
-            apply(connection, request, settled, message)
             heal(connection, _stuck(poll))
+            samples = self._samples(connection, request) if settled.to is State.SYNCED else []
+            if samples:
+                # What Loop calls done is believed when they were read.
+                read_back(connection, samples)
+            else:
+                # Entries of an import that failed are read once, when that counts (rule 16).
+                failed = status.known and settled.to is State.UNCERTAIN
+                due_in = self._terms.read_gap_seconds if failed else 0.0
+                apply(connection, request, settled, message, due_in=due_in)
 
         transact(self._engine, record, tries=20)
         log.info("import ended", import_id=poll.id, status=status.status, polls=poll.polls + 1)
+
+    def _samples(self, connection: Connection, request: Import) -> list[int]:
+        posted = posted_of(connection, request)
+        if is_first(connection, request):
+            return spread(posted, self._terms.first_samples)
+        verify, chance = self._terms.verify, self._chance()
+        if not posted or verify == 0 or chance * verify >= 1:
+            return []
+        return [posted[int(chance * verify * len(posted))]]
 
     def _no_status(self, poll: Poll, answer: Answer) -> None:
         with self._engine.begin() as connection:
             heed(connection, poll.firm_id, poll.folder_id, answer, self._chance())
         self._wait(poll, None)
+
+
+def spread(entries: Sequence[int], most: int) -> list[int]:
+    """So many of them at most, at equal distances."""
+    return list(entries[:: -(-len(entries) // most)]) if entries and most else []
 
 
 def _stuck(poll: Poll) -> Cause:

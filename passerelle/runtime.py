@@ -13,8 +13,9 @@ from config.settings import Settings, SettingsError, read_table
 from passerelle.asking import Asking, AskingTerms
 from passerelle.delivery import Delivery, Terms
 from passerelle.domain.limits import Limits
-from passerelle.followup import FollowUp
+from passerelle.followup import FollowUp, FollowUpTerms
 from passerelle.intake import Intake
+from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
 from passerelle.registration import Registration
 from passerelle.settling import Settling
@@ -27,6 +28,9 @@ _POOL_SIZE = 32
 
 _GATHER_SECONDS = 1.0
 """Requests to Loop are counted and cost more than this wait does."""
+
+_FIRST_SAMPLES = 3
+"""Entries of a folder's first import that are read back before it is believed."""
 
 
 def _limits(settings: Settings) -> Limits:
@@ -78,6 +82,12 @@ class Runtime:
         )
 
     @cached_property
+    def lookup(self) -> Lookup:
+        settings = self.settings
+        pace = (settings.pace_start, settings.pace_max)
+        return Lookup(self.engine, self.loop, self.vault, pace, time.sleep)
+
+    @cached_property
     def intake(self) -> Intake:
         return Intake(self.engine, self.limits)
 
@@ -87,6 +97,7 @@ class Runtime:
         return Delivery(
             self.engine,
             self.loop,
+            self.lookup,
             self.vault,
             Terms(
                 limits=self.limits,
@@ -108,8 +119,13 @@ class Runtime:
             self.engine,
             self.loop,
             self.vault,
-            settings.lease_seconds,
-            (settings.pace_start, settings.pace_max),
+            FollowUpTerms(
+                poll_seconds=settings.lease_seconds,
+                read_gap_seconds=settings.read_gap_seconds,
+                first_samples=_FIRST_SAMPLES,
+                verify=settings.verify,
+                pace=(settings.pace_start, settings.pace_max),
+            ),
             self._chance,
             time.sleep,
         )
@@ -119,18 +135,16 @@ class Runtime:
         settings = self.settings
         return Asking(
             self.engine,
-            self.loop,
-            self.vault,
+            self.lookup,
             AskingTerms(
                 ask_seconds=settings.lease_seconds,
                 allowed_seconds=settings.send_seconds + settings.gateway_seconds,
                 settle_seconds=settings.settle_seconds,
                 read_gap_seconds=settings.read_gap_seconds,
                 max_attempts=settings.max_attempts,
-                pace=(settings.pace_start, settings.pace_max),
+                atomic=settings.import_atomic,
             ),
             self._chance,
-            time.sleep,
         )
 
     @cached_property

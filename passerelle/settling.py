@@ -5,7 +5,7 @@ from sqlalchemy import Engine, text
 from passerelle.domain.errors import PasserelleError
 from passerelle.domain.states import CaseState, Closing, State
 from passerelle.store.cases import close_case, lock_held
-from passerelle.store.questions import close_attempt, undecided_in
+from passerelle.store.questions import close_attempts, undecided_in
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 
@@ -38,7 +38,7 @@ class Settling:
                 raise SettlingError(f"Entry {entry} is being sent just now: wait for the answer.")
             if row.case_id is not None:
                 lock_held(connection, row.case_id)
-            close_attempt(connection, entry, row.import_id, Closing.SETTLED)
+            close_attempts(connection, [entry], row.import_id, Closing.SETTLED)
             told = "in Loop" if in_loop else "not in Loop"
             change = Change(
                 _after(before, in_loop=in_loop),

@@ -11,7 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, val
 
 from passerelle.domain.mapping import LoopLine
 from passerelle.domain.text import normalise
-from passerelle.domain.verdict import Moved, Row, moved
+from passerelle.domain.verdict import Moved, Place, Row, moved
 
 _OPTIONS = {
     "separatorDecimal": ".",
@@ -224,6 +224,15 @@ def sent_moves(lines: Sequence[Mapping[str, Any]]) -> list[Moved]:
     ]
 
 
+def sent_place(lines: Sequence[Mapping[str, Any]]) -> Place:
+    """Where lines of one entry stand that were dumped by `dump_line`."""
+    line = lines[0]
+    return Place(line["journal"], line["refPiece"], line["date"][:_DAY])
+
+
+# Of an ISO time: `2026-01-15`.
+_DAY = 10
+
 # The fields of the answer are not documented: those that may be filtered by have the filter's
 # names, of the others each likely name is tried (reference: Loop API 3.6).
 _ACCOUNTS = ("compteNumero", "compte", "numeroCompte")
@@ -257,8 +266,18 @@ def _entry_row(row: Mapping[str, Any]) -> Row:
             _side_amount(row["debit"]),
             _side_amount(row["credit"]),
         ),
+        account,
         origin if isinstance(origin, str) else None,
+        _place(row),
+        row["codeLettrage"] is not None if "codeLettrage" in row else None,
     )
+
+
+def _place(row: Mapping[str, Any]) -> Place | None:
+    match row:
+        case {"journalCode": str(journal), "refPiece": str(piece), "datePiece": str(date)}:
+            return Place(journal, piece, date[:_DAY])
+    return None
 
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> object:

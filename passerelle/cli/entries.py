@@ -24,7 +24,7 @@ from passerelle.cli.output import (
 )
 from passerelle.domain.errors import PasserelleError
 from passerelle.domain.states import Reason, State
-from passerelle.domain.verdict import Verdict
+from passerelle.domain.verdict import Strategy, Verdict
 from passerelle.store import queries
 from passerelle.store.queries import Row
 
@@ -153,6 +153,7 @@ def _print_life(life: dict[str, Any]) -> None:
             **({"in turn at": life["due_at"]} if life["state"] == State.WAITING else {}),
             **({"asked for at": life["due_at"]} if life["state"] == State.UNCERTAIN else {}),
             **({"synced": life["synced_at"]} if life["synced_at"] else {}),
+            **({"read back at": life["read_again_at"]} if life["read_again_at"] else {}),
         }
     )
     parts = (_case, _revisions, _transitions, _cuts, _sent, _asked)
@@ -216,7 +217,12 @@ _VERDICTS = {
     Verdict.ABSENT: "no line is there; it may still come, so it is not sent again",
     Verdict.PARTIAL: "some lines are there and others are not",
     Verdict.DIFFERENT: "lines are there that were not sent so",
-    Verdict.INCOMPLETE: "Loop showed so many lines that they may not be all",
+    Verdict.AMBIGUOUS: "lines like its own are there, which may be another entry's",
+    Verdict.INCOMPLETE: "Loop may not have shown all, or showed what it was not asked for",
+}
+_STRATEGIES = {
+    Strategy.ORIGIN: "by its origin",
+    Strategy.PIECE: "by its journal, piece and date",
 }
 
 
@@ -227,5 +233,7 @@ def _asked(life: dict[str, Any]) -> Iterator[str]:
         if question["verdict"] is None:
             heard = question["message"] or "no answer"
         else:
-            heard = f"{question['rows_found']} lines: {_VERDICTS[question['verdict']]}"
+            # What was asked by an earlier version was asked by origin.
+            how = _STRATEGIES[question["strategy"] or Strategy.ORIGIN]
+            heard = f"{how}, {question['rows_found']} lines: {_VERDICTS[question['verdict']]}"
         yield f"  {shown(question['asked_at'])}  import {question['import_id']}, {shown(heard)}"

@@ -34,6 +34,7 @@ _AT_ONCE = {
 _SEEN_TWICE = {
     Verdict.PARTIAL: Conclusion.UNDECIDED,
     Verdict.DIFFERENT: Conclusion.LANDED_DIFFERENTLY,
+    Verdict.AMBIGUOUS: Conclusion.UNDECIDED,
 }
 
 

@@ -5,8 +5,9 @@ same where only zeros on the right differ, because a folder's chart may be longe
 """
 
 import enum
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,6 +15,15 @@ MOST_ROWS = 100
 """Of one answer: so many may not be all (reference: Loop API 3.6)."""
 
 _CENT = Decimal("0.01")
+
+
+class Strategy(enum.StrEnum):
+    """How an entry is found again in Loop (engine rule 10)."""
+
+    ORIGIN = "origin"
+    """By the `ecritureOrigine` that its lines carry."""
+    PIECE = "piece"
+    """By its journal, piece and date."""
 
 
 class Verdict(enum.StrEnum):
@@ -24,11 +34,13 @@ class Verdict(enum.StrEnum):
     ABSENT = "absent"
     """No line is there now. It may still come."""
     PARTIAL = "partial"
-    """Some lines are there, and no others."""
+    """Some lines are there, and not all."""
     DIFFERENT = "different"
     """Lines are there that were not sent so."""
+    AMBIGUOUS = "ambiguous"
+    """Lines like its own are there, which may be another entry's."""
     INCOMPLETE = "incomplete"
-    """Loop may not have shown all: nothing can be concluded."""
+    """Loop may not have shown all, or showed what it was not asked for: nothing is proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +54,34 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands in the books; `date` as `2026-01-15`."""
+
+    journal: str
+    piece: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A line that Loop shows. `origin` is None where it tells none."""
+    """A line that Loop shows; `account` as Loop writes it.
+
+    `origin`, `place` and `lettered` are None where Loop does not tell them.
+    """
 
     moved: Moved
+    account: str
     origin: str | None
+    place: Place | None
+    lettered: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What Loop shows for a question, in however many answers; `complete`: that is all."""
+
+    rows: Sequence[Row]
+    complete: bool
 
 
 def moved(account: str, third_party: str | None, debit: object, credit: object) -> Moved:
@@ -54,32 +89,91 @@ def moved(account: str, third_party: str | None, debit: object, credit: object) 
     return Moved(account.rstrip("0"), (third_party or "").strip(), _amount(debit), _amount(credit))
 
 
-def holds(rows: Sequence[Row], sent: Sequence[Moved]) -> bool:
-    """Whether all lines are among these, whatever their origin, and whatever else is there."""
-    return Counter(row.moved for row in rows) >= Counter(sent)
+def twin_key(place: Place, sent: Sequence[Moved]) -> bytes:
+    """Equal for entries that nobody can tell apart by piece (engine rule 13)."""
+    lines = sorted((one.account, one.third_party, one.debit, one.credit) for one in sent)
+    return hashlib.sha256(repr((place, lines)).encode()).digest()
 
 
-def judge(sent: Sequence[Moved], rows: Sequence[Row], origin: str) -> Verdict:
-    """What rows say that were asked for by an origin. Rows of another origin were not asked for."""
-    found = Counter(row.moved for row in rows if _is_of(row, origin))
+def judge_by_origin(sent: Sequence[Moved], found: Found, origin: str) -> Verdict:
+    """What an answer says that was asked for by an origin."""
+    shown = Counter(row.moved for row in found.rows if same_origin(row.origin, origin))
     wanted = Counter(sent)
-    if found == wanted:
+    if shown == wanted:
         # All that was sent is there, whatever Loop may not have shown.
         return Verdict.PRESENT
-    if len(rows) >= MOST_ROWS:
+    if not found.complete:
         return Verdict.INCOMPLETE
-    if not found:
-        return Verdict.ABSENT
-    if found <= wanted:
+    if not shown:
+        # Rows of other origins: the filter was ignored (below, too).
+        return Verdict.INCOMPLETE if found.rows else Verdict.ABSENT
+    if shown <= wanted:
         return Verdict.PARTIAL
-    times, rest = divmod(found.total(), wanted.total())
-    if not rest and found == Counter({line: count * times for line, count in wanted.items()}):
+    times, rest = divmod(shown.total(), wanted.total())
+    if not rest and shown == Counter({line: count * times for line, count in wanted.items()}):
         return Verdict.TWICE
     return Verdict.DIFFERENT
 
 
-def _is_of(row: Row, origin: str) -> bool:
-    return row.origin is not None and row.origin.strip("{}").casefold() == origin.casefold()
+def judge_by_piece(
+    sent: Sequence[Moved], found: Found, place: Place, twins: Collection[str], before: int | None
+) -> Verdict:
+    """What an answer says that was asked for by journal, piece and date.
+
+    `twins`: origins of other entries of the same place and lines, whose rows are left out.
+    `before`: how often such an entry was there before this one was sent; None where nobody knows.
+    """
+    times = count(sent, found, place, twins)
+    if times is None:
+        return Verdict.INCOMPLETE
+    if before is not None and times == before + 1:
+        return Verdict.PRESENT
+    if times != (before or 0):
+        return Verdict.AMBIGUOUS
+    return _of_the_rest(Counter(sent), times, found, place, twins)
+
+
+def _of_the_rest(
+    wanted: Counter[Moved], times: int, found: Found, place: Place, twins: Collection[str]
+) -> Verdict:
+    """What else stands there, when the entry does not but other entries do so many times."""
+    rest = _shown(found, place, twins)
+    for _ in range(times):
+        rest -= wanted
+    if rest and _amounts(rest) == _amounts(wanted):
+        return Verdict.DIFFERENT
+    if rest & wanted:
+        return Verdict.PARTIAL
+    if any(row.place != place for row in found.rows):
+        # The filter was ignored, so who knows what was left out.
+        return Verdict.INCOMPLETE
+    return Verdict.ABSENT
+
+
+def count(
+    sent: Sequence[Moved], found: Found, place: Place, twins: Collection[str] = ()
+) -> int | None:
+    """How often lines like these stand there; None where that cannot be told."""
+    if not found.complete or any(row.place is None for row in found.rows):
+        return None
+    shown = _shown(found, place, twins)
+    return min(shown[line] // number for line, number in Counter(sent).items())
+
+
+def _shown(found: Found, place: Place, twins: Collection[str]) -> Counter[Moved]:
+    return Counter(
+        row.moved
+        for row in found.rows
+        if row.place == place and not any(same_origin(row.origin, twin) for twin in twins)
+    )
+
+
+def _amounts(lines: Counter[Moved]) -> Counter[tuple[Decimal, Decimal]]:
+    return Counter((line.debit, line.credit) for line in lines.elements())
+
+
+def same_origin(shown: str | None, origin: str) -> bool:
+    return shown is not None and shown.strip("{}").casefold() == origin.casefold()
 
 
 def _amount(value: object) -> Decimal:

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
-from passerelle.domain.verdict import Row
+from passerelle.domain.verdict import Place, Row
 from passerelle.loop_api import wire
 from passerelle.loop_api.answers import (
     MESSAGE_LENGTH,
@@ -82,24 +82,37 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an entry stands in the books; `date` as `2026-01-15`."""
+class EntryFilter:
+    """Which lines of entries Loop is asked for: all that is given holds (reference: Loop API 3.6).
 
-    journal: str
-    piece: str
-    date: str
+    The origin or the lettering has to be given.
+    """
+
+    origin: str | None = None
+    lettered: bool | None = None
+    place: Place | None = None
+    account: str | None = None
 
     @property
-    def filter(self) -> str:
-        """Strings are written as JSON writes them (reference: Loop API 2 and 3.6)."""
-        return " && ".join(
+    def text(self) -> str:
+        """Strings are written as JSON writes them (reference: Loop API 2)."""
+        conditions = []
+        if self.lettered is not None:
+            conditions.append(f"codeLettrage{'!=' if self.lettered else '=='}null")
+        equal = {"ecritureOrigine": self.origin}
+        if self.place is not None:
+            equal |= {
+                "journalCode": self.place.journal,
+                "refPiece": self.place.piece,
+                "datePiece": self.place.date,
+            }
+        equal["compteNumero"] = self.account
+        conditions += [
             f"{name}=={json.dumps(value, ensure_ascii=False)}"
-            for name, value in (
-                ("journalCode", self.journal),
-                ("refPiece", self.piece),
-                ("datePiece", self.date),
-            )
-        )
+            for name, value in equal.items()
+            if value is not None
+        ]
+        return " && ".join(conditions)
 
 
 class Loop:
@@ -158,23 +171,11 @@ class Loop:
             return Answer(Sort.UNKNOWN, "Loop's list cannot be read.", HTTPStatus.OK)
         return Answer(Sort.ACCEPTED, "", HTTPStatus.OK)
 
-    def find_entry(self, credentials: Credentials, folder: str, origin: str) -> list[Row] | Answer:
-        """The lines that Loop shows for an `ecritureOrigine`; an Answer where it did not say."""
-        return self._entries(credentials, folder, f'ecritureOrigine=="{origin}"')
-
-    def find_piece(self, credentials: Credentials, folder: str, place: Place) -> list[Row] | Answer:
-        """The lines that Loop shows for a journal, piece and date, lettered or not."""
-        found: list[Row] = []
-        # One of the two, or the origin, has to be in a filter.
-        for lettering in ("==null", "!=null"):
-            said = self._entries(credentials, folder, f"codeLettrage{lettering} && {place.filter}")
-            if isinstance(said, Answer):
-                return said
-            found += said
-        return found
-
-    def _entries(self, credentials: Credentials, folder: str, wanted: str) -> list[Row] | Answer:
-        query = {"codeDossier": folder, "filter": wanted}
+    def find_entries(
+        self, credentials: Credentials, folder: str, wanted: EntryFilter
+    ) -> list[Row] | Answer:
+        """The lines that Loop shows, at most `MOST_ROWS`; an Answer where it did not say."""
+        query = {"codeDossier": folder, "filter": wanted.text}
         exchange = self._call("EcritureComptable", credentials, query)
         refused = self._not_ok(exchange)
         if refused is not None:

@@ -192,12 +192,17 @@ def auxiliary_loop_codes(
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A mapped entry: `lines` are exactly what will be sent, `cuts` as the contract tells them."""
+    """A mapped entry: `lines` are exactly what will be sent, `cuts` as the contract tells them.
+
+    `count_before`: how often an entry with the same `twin_key` is in Loop, where that was asked.
+    """
 
     entry: int
     entry_id: str
     lines: list[dict[str, Any]]
     cuts: list[dict[str, Any]]
+    twin_key: bytes
+    count_before: int | None = None
 
 
 _STILL_OURS = text("""
@@ -239,6 +244,8 @@ def mark(
                 "entry_id": one.entry_id,
                 "import_id": import_id,
                 "lines": one.lines,
+                "twin_key": one.twin_key,
+                "count_before": one.count_before,
             }
             for one in ready
         ],

@@ -36,6 +36,26 @@ def lock_import(connection: Connection, import_id: int) -> Import:
     return Import(row.id, row.firm_id, row.folder_id, list(open_))
 
 
+def is_first(connection: Connection, request: Import) -> bool:
+    """Whether Loop has called no other import of the folder done."""
+    return not connection.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM imports WHERE folder_id = :folder_id AND status = 3 "
+            "AND id <> :id)"
+        ),
+        {"folder_id": request.folder_id, "id": request.id},
+    ).scalar_one()
+
+
+def posted_of(connection: Connection, request: Import) -> list[int]:
+    """Its entries that nothing has become of but that Loop took them."""
+    rows = connection.execute(
+        text("SELECT id FROM entries WHERE id = ANY(:ids) AND state = 'posted' ORDER BY id"),
+        {"ids": request.entries},
+    )
+    return list(rows.scalars())
+
+
 def write_answer(
     connection: Connection, import_id: int, answer: Answer, poll_in: float | None
 ) -> bool:

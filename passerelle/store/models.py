@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from passerelle.domain.states import CaseState, Closing, Reason, Scope, State
-from passerelle.domain.verdict import Verdict
+from passerelle.domain.verdict import Strategy, Verdict
 
 metadata = MetaData(
     naming_convention={
@@ -195,7 +195,8 @@ entries = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     _since("received_at"),
     _time("synced_at"),
-    # Sent more than once, it is read again then (rule 5).
+    # When Loop is asked again about what it has: sent more than once (rule 5), or a sample that
+    # shows whether status 3 is true (rule 14).
     _time("read_again_at"),
     UniqueConstraint("firm_id", "id"),
     UniqueConstraint("firm_id", "folder_id", "entry_id", "revision"),
@@ -267,6 +268,8 @@ imports = Table(
     Index("ix_imports_poll_at", "poll_at", postgresql_where=text("poll_at IS NOT NULL")),
     # How long a firm's imports take, and which of them Loop has for sure.
     Index("ix_imports_done", "firm_id", "ended_at", postgresql_where=text("status = 3")),
+    # Whether one is a folder's first.
+    Index("ix_imports_done_folder", "folder_id", postgresql_where=text("status = 3")),
 )
 
 attempts = Table(
@@ -280,6 +283,10 @@ attempts = Table(
     Column("import_id", BigInteger, nullable=False),
     # The lines exactly as they were sent.
     Column("lines", JSONB, nullable=False),
+    # Equal for twins: same folder, journal, piece, date and lines. How often such an entry was in
+    # Loop before this one was sent, where that was asked (rule 13).
+    Column("twin_key", LargeBinary),
+    Column("count_before", Integer),
     # When it was first seen to be absent after settling, with a control beside it.
     _time("absent_at"),
     _time("closed_at"),
@@ -292,6 +299,11 @@ attempts = Table(
     # Rule 2: one open attempt per firm, folder and entry id, whatever the revision.
     Index("uq_attempts_open", "firm_id", "folder_id", "entry_id", unique=True,
           postgresql_where=text("closed_at IS NULL")),
+    # Rule 13: without an origin, twins on their way at once could not be told apart.
+    Index("uq_attempts_open_twin", "folder_id", "twin_key", unique=True,
+          postgresql_where=text(
+              "closed_at IS NULL AND ((lines -> 0) ->> 'ecritureOrigine') IS NULL")),
+    Index("ix_attempts_twin_key", "folder_id", "twin_key"),
     Index("ix_attempts_entry", "entry"),
     Index("ix_attempts_import_id", "import_id"),
 )  # fmt: skip
@@ -305,6 +317,8 @@ questions = Table(
     # The import request whose attempt is in question.
     Column("import_id", BigInteger, nullable=False),
     _since("asked_at"),
+    # How it was looked for.
+    Column("strategy", Text),
     # How many lines Loop showed, and what they say; none where it did not answer.
     Column("rows_found", Integer),
     Column("verdict", Text),
@@ -312,6 +326,7 @@ questions = Table(
     Column("message", Text),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
     ForeignKeyConstraint(["firm_id", "import_id"], ["imports.firm_id", "imports.id"]),
+    _one_of("strategy", Strategy),
     _one_of("verdict", Verdict),
     Index("ix_questions_entry", "entry"),
 )

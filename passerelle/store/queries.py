@@ -99,9 +99,10 @@ def entry(connection: Connection, id_: int) -> Row | None:
 
 
 def content(connection: Connection, id_: int) -> Row:
-    """Of an entry, the event's own `entry`, when it was validated, and when its turn is."""
+    """Of an entry, the event's own `entry`, when it was validated, and when its turns are."""
     row = connection.execute(
-        text("SELECT occurred_at, due_at, entry FROM entries WHERE id = :id"), {"id": id_}
+        text("SELECT occurred_at, due_at, read_again_at, entry FROM entries WHERE id = :id"),
+        {"id": id_},
     )
     return row.one()._asdict()
 
@@ -151,7 +152,7 @@ def questions(connection: Connection, entry: int) -> Iterator[Row]:
     """What Loop was asked about it, and said."""
     return _rows(
         connection,
-        "SELECT asked_at, import_id, rows_found, verdict, message FROM questions "
+        "SELECT asked_at, import_id, strategy, rows_found, verdict, message FROM questions "
         "WHERE entry = :entry ORDER BY id",
         entry=entry,
     )

@@ -43,7 +43,8 @@ WITH before AS (
             THEN coalesce(CAST(:half AS uuid), e.half) END,
         lease = CAST(:lease AS uuid),
         lease_until = now() + make_interval(secs => CAST(:lease_seconds AS float)),
-        synced_at = CASE WHEN :to = 'synced' THEN now() END
+        synced_at = CASE WHEN :to = 'synced' THEN now() END,
+        read_again_at = NULL
     FROM before WHERE e.id = before.id
     RETURNING e.id, e.firm_id, before.state AS from_state
 )

@@ -23,9 +23,9 @@ from cryptography.x509.oid import NameOID
 
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
-from passerelle.domain.verdict import Row, Verdict, judge
+from passerelle.domain.verdict import Found, Row, Verdict, judge_by_origin
 from passerelle.loop_api import wire
-from passerelle.loop_api.client import Credentials, Loop, Status
+from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from schemas.loop import encode, sent_moves
 from support.servers import free_port
 from support.simulator import SimulatorHandle, until
@@ -748,17 +748,20 @@ ORIGIN = "24d61dbb-674d-5d13-a9e7-91b519531d88"
 
 
 def entry(loop: Loop, code: str = "GIVEN", origin: str = ORIGIN) -> list[Row] | Answer:
-    return discreet(loop.find_entry(KEYS, code, origin))
+    return discreet(loop.find_entries(KEYS, code, EntryFilter(origin=origin)))
+
+
+def by_origin(found: list[Row] | Answer) -> Verdict:
+    assert isinstance(found, list)
+    sent = sent_moves(body()["data"]["ecritures"])
+    return judge_by_origin(sent, Found(found, complete=True), ORIGIN)
 
 
 def test_an_entry_is_found_by_its_origin_with_what_its_lines_move(loop: SimulatorHandle) -> None:
     assert entry(client(loop.base_url)) == []
     answer = post(client(loop.base_url))
     loop.ended(str(answer.request_id))
-    found = entry(client(loop.base_url))
-    assert isinstance(found, list)
-    sent = sent_moves(body()["data"]["ecritures"])
-    assert judge(sent, found, ORIGIN) is Verdict.PRESENT
+    assert by_origin(entry(client(loop.base_url))) is Verdict.PRESENT
     other = entry(client(loop.base_url), origin="8c5f2f0e-3b0e-5d0b-9c4e-7a1f0c9d2e55")
     assert other == []
 
@@ -780,9 +783,7 @@ def test_what_went_wrong_shows_in_the_verdict(
     loop.set_faults(fault)
     answer = post(client(loop.base_url))
     loop.ended(str(answer.request_id))
-    found = entry(client(loop.base_url))
-    assert isinstance(found, list)
-    assert judge(sent_moves(body()["data"]["ecritures"]), found, ORIGIN) is verdict
+    assert by_origin(entry(client(loop.base_url))) is verdict
 
 
 @pytest.mark.parametrize(

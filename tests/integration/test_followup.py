@@ -94,6 +94,9 @@ def test_an_import_that_failed_may_have_landed_in_part(shop: Workshop) -> None:
     assert "history" in shop.entry(1)["message"]
     assert shop.attempts() == [None]
     assert poll_in(shop) is None
+    # Read once, when that counts.
+    wait = "SELECT extract(epoch FROM due_at - now())::float AS wait FROM entries"
+    assert shop.row(wait)["wait"] == pytest.approx(60, abs=1)
 
 
 def test_an_import_that_was_denied_access_has_not_landed(shop: Workshop) -> None:

@@ -2,17 +2,17 @@
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from passerelle.domain.outcome import Answer
-from passerelle.domain.verdict import Row
-from passerelle.loop_api.client import Credentials, Place, Status
-from schemas.loop import sent_moves
-from support.workshop import UNKNOWN, ToldLoop, accepted
+from passerelle.domain.verdict import MOST_ROWS, Row
+from passerelle.loop_api.client import Credentials, EntryFilter, Status
+from support.workshop import AGAIN, UNKNOWN, ToldLoop, accepted, shown
 
 WORDS = "le compte 999999 est inconnu"
 Line = dict[str, Any]
+WHOLE_FILTER = {"origin", "lettered", "place", "account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,9 @@ class Books(ToldLoop):
         self.posts: list[int] = []
         self.reads = 0
         self.booked: list[Line] = []
+        # Parts of a filter that are not heeded: fields of EntryFilter.
+        self.ignored: set[str] = set()
+        self.down = False
         # Pieces of entries that failed alone.
         self.refused: set[str] = set()
         self._poison = poison
@@ -68,6 +71,10 @@ class Books(ToldLoop):
         while self._pending:
             self._land(0)
 
+    def forget_origins(self) -> None:
+        """Of everything that is booked."""
+        self.booked = [{**line, "ecritureOrigine": None} for line in self.booked]
+
     def _land(self, place: int) -> None:
         request_id, entries, fate = self._pending.pop(place)
         good = [lines for lines in entries if lines[0]["refPiece"] != self._poison]
@@ -83,15 +90,28 @@ class Books(ToldLoop):
     def import_status(self, credentials: Credentials, request_id: str) -> Status | Answer:  # noqa: ARG002 Loop's
         return self._statuses[request_id]
 
-    def find_entry(self, credentials: Credentials, folder: str, origin: str) -> list[Row] | Answer:  # noqa: ARG002 Loop's
+    def find_entries(
+        self,
+        credentials: Credentials,  # noqa: ARG002 Loop's
+        folder: str,  # noqa: ARG002 Loop's
+        wanted: EntryFilter,
+    ) -> list[Row] | Answer:
         self.reads += 1
-        return self._rows("ecritureOrigine", origin)
+        if self.down:
+            return AGAIN
+        rows = [
+            replace(row, lettered="codeLettrage" in line)
+            for line in self.booked
+            for row in shown([line])
+        ]
+        heeded = replace(wanted, **dict.fromkeys(self.ignored))
+        return [row for row in rows if _meets(row, heeded)][:MOST_ROWS]
 
-    def find_piece(self, credentials: Credentials, folder: str, place: Place) -> list[Row] | Answer:  # noqa: ARG002 Loop's
-        self.reads += 2
-        return self._rows("refPiece", place.piece)
 
-    def _rows(self, key: str, value: str) -> list[Row]:
-        found = [line for line in self.booked if line[key] == value]
-        moves = sent_moves(found)
-        return [Row(move, line["ecritureOrigine"]) for move, line in zip(moves, found, strict=True)]
+def _meets(row: Row, wanted: EntryFilter) -> bool:
+    return (
+        (wanted.origin is None or row.origin == wanted.origin)
+        and (wanted.lettered is None or row.lettered == wanted.lettered)
+        and (wanted.place is None or row.place == wanted.place)
+        and (wanted.account is None or row.account == wanted.account)
+    )

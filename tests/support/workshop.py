@@ -5,7 +5,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -18,9 +18,10 @@ from passerelle.domain.limits import Limits
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import CaseState, Reason
 from passerelle.domain.verdict import Row
-from passerelle.followup import FollowUp
+from passerelle.followup import FollowUp, FollowUpTerms
 from passerelle.intake import Intake, TakenIn, encode
-from passerelle.loop_api.client import Credentials, Loop, Place, Status
+from passerelle.lookup import Lookup
+from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from passerelle.registration import FirmKeys, FolderTerms, Registration
 from passerelle.settling import Settling
 from passerelle.store.cases import Cause, close_case, hold, refusal
@@ -28,6 +29,7 @@ from passerelle.store.models import refused_events
 from passerelle.store.revisions import settle
 from passerelle.store.vault import Vault
 from passerelle.upkeep import Bells, Upkeep
+from schemas.loop import sent_moves, sent_place
 from support.simulator import until
 
 FIRM, FOLDER = "CABINET42", "DEMO000001"
@@ -80,16 +82,23 @@ class ToldLoop(Loop):
         self.asked.append(folder)
         return self.folder
 
-    def find_entry(self, credentials: Credentials, folder: str, origin: str) -> list[Row] | Answer:  # noqa: ARG002 idem
-        self.asked.append(origin)
-        known = self.books.get(origin)
+    def find_entries(
+        self,
+        credentials: Credentials,  # noqa: ARG002 idem
+        folder: str,  # noqa: ARG002 idem
+        wanted: EntryFilter,
+    ) -> list[Row] | Answer:
+        """Everything stands under its piece as not lettered."""
+        if wanted.origin is None:
+            if wanted.lettered or wanted.place is None:
+                return []
+            self.asked.append(wanted.place.piece)
+            return self.by_piece
+        self.asked.append(wanted.origin)
+        known = self.books.get(wanted.origin)
         if known is not None:
             return known
         return self.found.pop(0) if len(self.found) > 1 else self.found[0]
-
-    def find_piece(self, credentials: Credentials, folder: str, place: Place) -> list[Row] | Answer:  # noqa: ARG002 idem
-        self.asked.append(place.piece)
-        return self.by_piece
 
     def pieces(self) -> list[list[str]]:
         """The piece of each entry of each POST, in order."""
@@ -100,7 +109,7 @@ class ToldLoop(Loop):
 
 
 class Workshop:
-    """Seconds that the product would have waited are in `slept`; chance is always one half."""
+    """Seconds that the product would have waited are in `slept`."""
 
     def __init__(
         self,
@@ -112,8 +121,14 @@ class Workshop:
         batch_lines: int = 500,
         batch_bytes: int = 1_000_000,
         pace: tuple[float, float] = (1000.0, 1000.0),
+        send_origin: bool = True,
+        atomic: bool = False,
+        first_samples: int = 0,
+        verify: int = 0,
+        chance: Callable[[], float] = lambda: 0.5,
     ) -> None:
         self.engine = engine
+        self._chance = chance
         self.told = loop if isinstance(loop, ToldLoop) else ToldLoop()
         self.loop = loop or self.told
         self._pace = pace
@@ -127,7 +142,7 @@ class Workshop:
         )
         self.terms = Terms(
             limits=self.limits,
-            send_origin=True,
+            send_origin=send_origin,
             lease_seconds=lease_seconds,
             gather_seconds=gather_seconds,
             pace_start=pace[0],
@@ -136,9 +151,11 @@ class Workshop:
         self.vault = Vault([_KEY])
         self.registration = Registration(engine, self.vault)
         self.intake = Intake(engine, self.limits)
-        self.upkeep = Upkeep(engine, _half)
+        self.upkeep = Upkeep(engine, self._chance)
+        self._atomic = atomic
+        terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify, pace)
         self.followup = FollowUp(
-            engine, self.loop, self.vault, lease_seconds, pace, _half, self.slept.append
+            engine, self.loop, self.vault, terms, self._chance, self.slept.append
         )
         self.delivery = self.another_delivery()
         self.settling = Settling(engine)
@@ -150,12 +167,16 @@ class Workshop:
         return Delivery(
             self.engine,
             loop or self.loop,
+            self.lookup(loop or self.loop),
             self.vault,
             self.terms,
-            _half,
+            self._chance,
             self.slept.append,
             checkpoint,
         )
+
+    def lookup(self, loop: Loop) -> Lookup:
+        return Lookup(self.engine, loop, self.vault, self._pace, self.slept.append)
 
     def another_asking(self, loop: Loop) -> Asking:
         terms = AskingTerms(
@@ -164,9 +185,9 @@ class Workshop:
             settle_seconds=3600.0,
             read_gap_seconds=60.0,
             max_attempts=3,
-            pace=self._pace,
+            atomic=self._atomic,
         )
-        return Asking(self.engine, loop, self.vault, terms, _half, self.slept.append)
+        return Asking(self.engine, self.lookup(loop), terms, self._chance)
 
     def add_firm(self, code: str = FIRM, *folders: str) -> None:
         self.registration.add_firm(code, FirmKeys(f"key-{code}", "secret", "subscription"))
@@ -209,9 +230,13 @@ class Workshop:
         self.followup.follow_up([row["id"] for row in rows])
 
     def ask(self) -> None:
-        """Ask about every uncertain entry, as if its time had come."""
+        """Ask about everything that Loop is to be asked about, as if its time had come."""
         self.execute("UPDATE entries SET due_at = now() WHERE state = 'uncertain'")
-        rows = self.rows("SELECT id FROM entries WHERE state = 'uncertain' ORDER BY id")
+        self.execute("UPDATE entries SET read_again_at = now() WHERE read_again_at > now()")
+        rows = self.rows(
+            "SELECT id FROM entries WHERE state = 'uncertain' OR read_again_at IS NOT NULL "
+            "ORDER BY id"
+        )
         self.asking.ask([row["id"] for row in rows])
 
     def sweep(self) -> Bells:
@@ -326,12 +351,18 @@ class Workshop:
             settle(connection, [entry for entry, _ in freed])
 
 
+def shown(lines: Sequence[Mapping[str, Any]], **changes: Any) -> list[Row]:
+    """Lines of one entry as Loop shows them; `changes` where it has them otherwise."""
+    kept = [{**line, **{key: changes[key] for key in changes if key in line}} for line in lines]
+    place = sent_place(kept)
+    return [
+        Row(move, line["compte"], line.get("ecritureOrigine"), place)
+        for move, line in zip(sent_moves(kept), kept, strict=True)
+    ]
+
+
 _BAD = {"no": "event"}
 _KEY = Fernet.generate_key().decode()
-
-
-def _half() -> float:
-    return 0.5
 
 
 def background(work: Callable[[], _T]) -> Future[_T]:
