@@ -23,6 +23,7 @@ from passerelle.registration import FirmKeys, FolderTerms
 from passerelle.runtime import Runtime
 from support.servers import Servers
 from support.simulator import ROOT, SimulatorHandle, running_simulator, until
+from support.watch import Watch, watching
 from workers.app import make_app
 from workers.queues import CONSUMERS, worker_arguments
 
@@ -36,6 +37,8 @@ class Stack:
     # The use cases in this process, on the same database.
     runtime: Runtime
     loop: SimulatorHandle
+    # What the processes ask of Loop goes through it; `loop` is the test's own way there.
+    watch: Watch
     app: Celery
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -140,11 +143,15 @@ def running_stack(
     """A database, a simulator and the means to start workers; all ends with the block.
 
     `broker_number` is the broker's database; two stacks at once need two.
+
+    Raises AssertionError at the end: Loop was asked by a thread with a transaction open, or by a
+    way on which nobody looked.
     """
     broker_url = f"{servers.broker_url.rpartition('/')[0]}/{broker_number}"
     with (
         servers.database(template=template) as database_url,
         running_simulator(scenario or {"import_ms": 50}) as loop,
+        watching(database_url, loop.base_url) as watch,
         tempfile.TemporaryDirectory(prefix="passerelle-stack-") as scratch,
         Redis.from_url(broker_url) as redis,
     ):
@@ -153,7 +160,7 @@ def running_stack(
             "PASSERELLE_DATABASE_URL": database_url,
             "PASSERELLE_BROKER_URL": broker_url,
             "PASSERELLE_SECRET_KEYS": Fernet.generate_key().decode(),
-            "PASSERELLE_LOOP_URL": loop.base_url,
+            "PASSERELLE_LOOP_URL": watch.url,
             "PASSERELLE_DATA_DIR": scratch,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
             # Celery warns of a root user on standard error; nothing is loaded by pickle here.
@@ -163,7 +170,7 @@ def running_stack(
         settings = read_settings(environment)
         runtime = Runtime(settings)
         app = make_app(settings)
-        stack = Stack(environment, Path(scratch), runtime, loop, app)
+        stack = Stack(environment, Path(scratch), runtime, loop, watch, app)
         try:
             yield stack
         finally:
@@ -172,3 +179,5 @@ def running_stack(
             app.close()
             runtime.engine.dispose()
             redis.flushdb()
+        asked = loop.requests()["total"]
+        assert asked <= watch.requests.total(), "Loop was asked behind the watch's back."
