@@ -131,6 +131,13 @@ def _import(**changes: Any) -> ImportFault:
     return ImportFault(lambda course, _rule: replace(course, **changes))
 
 
+def _stuck(at: Status) -> ImportFault:
+    return ImportFault(
+        lambda course, rule: replace(course, stuck_at=at, stuck_for=rule.seconds or None),
+        seconds=0,
+    )
+
+
 def _read(routes: frozenset[Route], **changes: Any) -> ReadFault:
     return ReadFault(lambda reading, _rule: replace(reading, **changes), routes)
 
@@ -172,8 +179,8 @@ FAULTS: dict[str, Fault] = {
     "failed": _import(failing=Landing.NOTHING),
     "failed_every_second_landed": _import(failing=Landing.EVERY_SECOND_ENTRY),
     "failed_half_of_each_landed": _import(failing=Landing.HALF_OF_EACH),
-    "stuck_waiting": _import(stuck_at=Status.WAITING),
-    "stuck_running": _import(stuck_at=Status.RUNNING),
+    "stuck_waiting": _stuck(Status.WAITING),
+    "stuck_running": _stuck(Status.RUNNING),
     "late": ImportFault(lambda course, rule: replace(course, delay=rule.seconds), seconds=60),
     "hidden": ImportFault(lambda course, rule: replace(course, hidden=rule.seconds), seconds=60),
     "origin_dropped": _import(origin=Origin.DROPPED),

@@ -45,18 +45,31 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How one import will go: a fault changes what stands here. Times in seconds."""
+    """How one import will go: a fault changes what stands here. Times in seconds.
+
+    `stuck_for` None: for ever.
+    """
 
     access: Access
     language: Language
     folder_known: bool = True
     stuck_at: Status | None = None
+    stuck_for: float | None = None
     delay: float = 0
     hidden: float = 0
     failing: Landing | None = None
     origin: Origin = Origin.KEPT
     waiting_third_party: bool = False
     twin: bool = False
+
+    @property
+    def ends(self) -> bool:
+        return self.stuck_at is None or self.stuck_for is not None
+
+    def spent_at(self, status: Status) -> float:
+        """What the import spends at the status beyond its ordinary time; of one that ends."""
+        stuck = self.stuck_for or 0 if self.stuck_at is status else 0
+        return stuck + self.delay if status is Status.WAITING else stuck
 
 
 @dataclass(slots=True)
@@ -79,7 +92,8 @@ class Import:
     def status(self, now: dt.datetime) -> Status:
         if self.ended is not None:
             return self.ended
-        if self.course.stuck_at is Status.WAITING or now < self.running_at:
+        never_runs = self.course.stuck_at is Status.WAITING and not self.course.ends
+        if never_runs or now < self.running_at:
             return Status.WAITING
         return Status.RUNNING
 

@@ -172,10 +172,11 @@ class Loop:
         return course
 
     def _queue(self, folder: Folder, content: Payload | None, course: Course) -> Answer:
-        """Status 1 and 2 last half the import's time each; a fault's delay is spent at 1."""
+        """Status 1 and 2 last half the import's time each, and what a fault adds to one."""
         now = self.clock()
         half = dt.timedelta(milliseconds=self.settings.import_ms) / 2
-        running_at = now + dt.timedelta(seconds=course.delay) + half
+        running_at = now + half + dt.timedelta(seconds=course.spent_at(Status.WAITING))
+        ends_at = running_at + half + dt.timedelta(seconds=course.spent_at(Status.RUNNING))
         imported = Import(
             request_id=str(uuid.uuid4()),
             folder=folder,
@@ -186,9 +187,8 @@ class Loop:
             sent_lines=0 if content is None else len(content.lines),
         )
         self.imports[imported.request_id] = imported
-        if course.stuck_at is None:
-            ends_in = (running_at + half - now).total_seconds()
-            self._later(ends_in, lambda: self._end(imported))
+        if course.ends:
+            self._later((ends_at - now).total_seconds(), lambda: self._end(imported))
         return answered({"accountingImportRequestId": imported.request_id}, "accepted")
 
     def _end(self, imported: Import) -> None:

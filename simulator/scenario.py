@@ -33,6 +33,8 @@
     chance = 0.5
 
 A list of accounts, journals, third parties or establishments that is not given accepts any code.
+A fault of time takes `seconds`; with stuck_waiting and stuck_running 0, their default, is for ever.
+row_cap takes `rows`.
 """
 
 import dataclasses

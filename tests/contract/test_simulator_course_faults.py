@@ -70,6 +70,17 @@ def test_an_import_may_be_stuck(loop: SimulatorHandle, fault: str, status: int) 
     assert len(loop.ledger()) == 1
 
 
+@pytest.mark.parametrize(("fault", "status"), [("stuck_waiting", 1), ("stuck_running", 2)])
+def test_an_import_may_be_stuck_for_a_while(loop: SimulatorHandle, fault: str, status: int) -> None:
+    loop.set_faults({"fault": fault, "seconds": 0.7, "count": 1})
+    stuck = post(loop).json()["accountingImportRequestId"]
+    soon = post(loop).json()["accountingImportRequestId"]
+    assert loop.ended(soon) == {"status": 3}
+    assert loop.status(stuck) == {"status": status}
+    assert loop.ended(stuck) == {"status": 3}
+    assert [booked["request_id"] for booked in loop.ledger()] == [soon, stuck]
+
+
 def test_an_import_may_come_late(loop: SimulatorHandle) -> None:
     loop.set_faults({"fault": "late", "seconds": 0.7, "count": 1})
     late = post(loop).json()["accountingImportRequestId"]
