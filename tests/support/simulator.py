@@ -29,7 +29,9 @@ _TIMEOUT = 30
 _T = TypeVar("_T")
 
 
-def until(read: Callable[[], _T], good: Callable[[_T], bool], seconds: float = 20) -> _T:
+def until(
+    read: Callable[[], _T], good: Callable[[_T], bool], seconds: float = 20, every: float = 0.01
+) -> _T:
     """The first reading that is good. Raises TimeoutError: none was, with the last one."""
     deadline = time.monotonic() + seconds
     while True:
@@ -38,7 +40,7 @@ def until(read: Callable[[], _T], good: Callable[[_T], bool], seconds: float = 2
             return found
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {seconds} s still {found!r}")
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 @dataclass(frozen=True, slots=True)

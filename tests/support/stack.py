@@ -50,10 +50,17 @@ class Stack:
         for consumer in CONSUMERS:
             self.wait_for_worker(consumer.queue)
 
-    def start_worker(self, queue: str, app: str = "workers.main", **env: str) -> None:
-        """The worker of a queue as `passerelle up` runs it; `app` may wrap it for a test."""
+    def start_worker(
+        self, queue: str, app: str = "workers.main", name: str = "", **env: str
+    ) -> None:
+        """The worker of a queue as `passerelle up` runs it; `app` may wrap it for a test.
+
+        `name` is the process's, where a queue has several.
+        """
         [consumer] = [one for one in CONSUMERS if one.queue == queue]
-        self.start(queue, "-A", app, *worker_arguments(consumer), **env)
+        name = name or queue
+        host = ("--hostname", f"{name}@%h")
+        self.start(name, "-A", app, *worker_arguments(consumer), *host, **env)
 
     def start(self, name: str, *arguments: str, **env: str) -> None:
         """A Celery process with a group of its own, so that it dies with its children."""

@@ -1,0 +1,276 @@
+"""One trial: real workers under every fault and many kills; then peace, and a look at the books."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+
+from chaos.plan import DELIVERIES, UPKEEP, WITHOUT, Kill, Plan, Slice, make_plan
+from chaos.story import story_of
+from chaos.verdict import wrongs
+from passerelle.domain.states import CaseState
+from passerelle.registration import FolderTerms
+from passerelle.store.cases import close_case
+from passerelle.store.engine import make_engine
+from passerelle.store.revisions import settle
+from passerelle.store.schema import upgrade
+from support.servers import Servers, database_name, running_servers
+from support.simulator import until
+from support.stack import Stack, running_stack
+
+# Hours become seconds; the order of them stays what it is.
+_SETTINGS = {
+    "PASSERELLE_SEND_SECONDS": "1",
+    "PASSERELLE_CALL_SECONDS": "2",
+    "PASSERELLE_LEASE_SECONDS": "3",
+    "PASSERELLE_VISIBILITY_SECONDS": "4",
+    "PASSERELLE_GATEWAY_SECONDS": "3",
+    "PASSERELLE_SETTLE_SECONDS": "5",
+    "PASSERELLE_READ_GAP_SECONDS": "1",
+    "PASSERELLE_VERIFY": "1",
+    "PASSERELLE_PACE_START": "50",
+    "PASSERELLE_PACE_MAX": "50",
+    # A worker that finds its bytecode starts in a second, and they start often.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
+_PATIENCE = 240.0
+_FAULTY_SECONDS = 20.0
+_TOLD = 5
+_OPEN_STATES = "('received', 'waiting', 'posting', 'posted', 'uncertain')"
+
+
+@dataclass(slots=True)
+class Result:
+    """`fired` counts the faults that were injected; `wrong` are stories, none where all is well."""
+
+    seed: int
+    entries: int = 0
+    synced: int = 0
+    parked: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    requests: int = 0
+    released: int = 0
+    fired: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        parked = " ".join(f"{reason} {count}" for reason, count in sorted(self.parked.items()))
+        phases = " ".join(f"{phase} {seconds:.0f}" for phase, seconds in self.seconds.items())
+        return (
+            f"seed {self.seed}: {self.entries} entries, {self.synced} synced, "
+            f"{self.parked.total()} parked ({parked}), {self.kills} kills, "
+            f"{self.requests} requests, {self.released} holds released, "
+            f"{sum(self.seconds.values()):.0f} s ({phases})"
+            + (f", {len(self.wrong)} WRONG" if self.wrong else "")
+        )
+
+
+def run(plan: Plan, servers: Servers, template: str, broker_number: int) -> Result:
+    scenario = {"import_ms": 50, "seed": plan.seed, "faults": list(plan.faults)}
+    settings = _SETTINGS | {"PASSERELLE_BATCH_LINES": str(plan.batch_lines)}
+    with running_stack(servers, template, scenario, broker_number, **settings) as stack:
+        return _Trial(plan, stack).run()
+
+
+def run_alone(seed: int, entries: int, kills: int) -> Result:
+    """A trial with servers of its own."""
+    with running_servers() as servers:
+        url = servers.create_database()
+        engine = make_engine(url)
+        upgrade(engine)
+        engine.dispose()
+        plan = make_plan(seed, entries, kills, without=WITHOUT)
+        return run(plan, servers, database_name(url), broker_number=1)
+
+
+class _Trial:
+    def __init__(self, plan: Plan, stack: Stack) -> None:
+        self._plan = plan
+        self._stack = stack
+        self._starts: Counter[str] = Counter()
+        self._nudged = 0.0
+        self._result = Result(plan.seed)
+
+    def run(self) -> Result:
+        result = self._result
+        try:
+            with self._phase("start"):
+                self._register()
+                self._start()
+            with self._phase("work"):
+                self._work()
+            with self._phase("ask"):
+                self._ask()
+            with self._phase("peace"):
+                self._make_peace()
+                self._settle()
+        except TimeoutError as error:
+            result.wrong.append(f"it took too long: {error}")
+        self._look()
+        return result
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._result.seconds[name] = time.monotonic() - began
+
+    def _register(self) -> None:
+        for firm in {folder.firm: None for folder in self._plan.folders}:
+            self._stack.add_firm(firm)
+        for folder in self._plan.folders:
+            if folder.registered:
+                self._stack.runtime.registration.add_folder(folder.firm, folder.code, FolderTerms())
+
+    def _start(self) -> None:
+        beat = str(self._stack.scratch / "beat")
+        self._stack.start("beat", "-A", "workers.main", "beat", "-s", beat)
+        for name in (*DELIVERIES, UPKEEP):
+            self._start_worker(name)
+
+    def _start_worker(self, name: str) -> None:
+        queue = UPKEEP if name == UPKEEP else "delivery"
+        self._stack.start_worker(queue, name=name)
+        self._starts[name] += 1
+
+    def _is_ready(self, name: str) -> bool:
+        return self._stack.log(name).count(" ready.") >= self._starts[name]
+
+    def _kill(self, kill: Kill) -> None:
+        """At a moment of its own, and of a worker that is at work."""
+        moment = time.monotonic() + kill.after
+        until(lambda: time.monotonic() >= moment and self._is_ready(kill.worker), bool, 60)
+        self._stack.kill(kill.worker)
+        self._start_worker(kill.worker)
+        self._result.kills += 1
+
+    def _work(self) -> None:
+        """Events come and workers die as the work goes on."""
+        for step in self._plan.steps:
+            until(self._begun, lambda count, at=step.at: count >= at, _PATIENCE, every=0.02)
+            if isinstance(step, Slice):
+                self._stack.runtime.intake.take_in(step.events)
+            else:
+                self._kill(step)
+        until(lambda: self._count("state = 'received'"), lambda count: not count, _PATIENCE, 0.1)
+
+    def _begun(self) -> int:
+        """How many entries have left `received`."""
+        return self._count("state <> 'received'")
+
+    def _count(self, where: str, table: str = "entries") -> int:
+        [row] = self._stack.rows(f"SELECT count(*) FROM {table} WHERE {where}")  # noqa: S608
+        return int(row["count"])
+
+    def _ask(self) -> None:
+        """Loop is asked about what is uncertain while it still fails, until every fault was met."""
+        for kill in self._plan.late_kills:
+            asked = self._count("true", "questions") + kill.at
+            self._wait_for(lambda wanted=asked: self._count("true", "questions") >= wanted)
+            self._kill(kill)
+        self._wait_for(lambda: not self._not_met())
+
+    def _wait_for(self, met: Any) -> None:
+        """Not for ever: chance may have it that nothing is uncertain."""
+        with contextlib.suppress(TimeoutError):
+            until(lambda: self._time_passes() or met(), bool, _FAULTY_SECONDS, 0.1)
+
+    def _not_met(self) -> set[str]:
+        rules = self._stack.loop.faults()
+        return {rule["fault"] for rule in rules} - {
+            rule["fault"] for rule in rules if rule["fired"]
+        }
+
+    def _make_peace(self) -> None:
+        for rule in self._stack.loop.faults():
+            self._result.fired[rule["fault"]] += rule["fired"]
+        self._stack.loop.set_faults()
+        # What lands now shows that Loop can be asked again.
+        self._stack.runtime.intake.take_in(self._plan.last)
+
+    def _settle(self) -> None:
+        def left() -> dict[str, int]:
+            self._time_passes()
+            self._release()
+            rows = self._stack.rows(
+                "SELECT state, count(*) FROM entries "  # noqa: S608 a literal of this module
+                f"WHERE state IN {_OPEN_STATES} OR read_again_at IS NOT NULL GROUP BY state"
+            )
+            return {row["state"]: row["count"] for row in rows}
+
+        until(left, lambda found: not found, _PATIENCE, 0.2)
+
+    def _time_passes(self) -> None:
+        """What is put off for long is due now; how long absence has to last stays as it is."""
+        if time.monotonic() < self._nudged + 1:
+            return
+        self._nudged = time.monotonic()
+        with self._stack.engine.begin() as connection:
+            for statement in _TIME_PASSES:
+                connection.execute(statement)
+
+    def _release(self) -> None:
+        """A person lets in again where a hold keeps something from being asked about.
+
+        What a hold has parked stays parked under it unless it is of such a case.
+        """
+        with self._stack.engine.begin() as connection:
+            for case_id in connection.execute(_STANDSTILL).scalars().all():
+                freed = close_case(connection, case_id, CaseState.RELEASED)
+                settle(connection, [entry for entry, _ in freed])
+                self._result.released += 1
+
+    def _look(self) -> None:
+        result, stack = self._result, self._stack
+        rows = {
+            row["entry_id"]: row
+            for row in stack.rows("SELECT id, entry_id, state, reason FROM entries")
+        }
+        states = Counter(row["state"] for row in rows.values())
+        result.entries, result.synced = len(rows), states["synced"]
+        result.parked = Counter(row["reason"] for row in rows.values() if row["state"] == "parked")
+        result.requests = stack.loop.count("importJson")
+        found = list(wrongs(self._plan, rows, stack.loop.ledger()))
+        result.wrong += [
+            f"{entry_id}: {problem}\n{story_of(stack, entry_id)}"
+            for entry_id, problem in found[:_TOLD]
+        ]
+        if len(found) > _TOLD:
+            result.wrong.append(f"and {len(found) - _TOLD} more")
+        result.wrong += [
+            f"a case that is not true: {row}"
+            for row in stack.rows(
+                "SELECT * FROM cases WHERE reason IN ('landed_twice', 'internal', 'import_stuck')"
+            )
+        ]
+
+
+# What a bell or a question has taken is at most six seconds away. Of a request one entry is asked
+# for; when it is known the others are.
+_TIME_PASSES = [
+    text("""
+UPDATE entries e SET due_at = now() WHERE state = 'uncertain' AND due_at > now() + interval '6 s'
+AND EXISTS (
+    SELECT FROM attempts a WHERE a.entry = e.id AND a.closed_at IS NULL AND NOT EXISTS (
+        SELECT FROM attempts b WHERE b.import_id = a.import_id AND b.entry < e.id
+        AND b.closed_at IS NULL AND b.absent_at IS NULL))
+"""),
+    text("UPDATE imports SET poll_at = now() WHERE poll_at > now() + interval '6 s'"),
+    text(
+        "UPDATE entries SET read_again_at = now() WHERE read_again_at > now() + interval '1000 s'"
+    ),
+]
+
+# An entry that is uncertain is not asked about under a hold, and an import not under its firm's.
+_STANDSTILL = text("""
+SELECT DISTINCT c.id FROM cases c
+JOIN entries e ON e.firm_id = c.firm_id AND (c.folder_id IS NULL OR c.folder_id = e.folder_id)
+JOIN firms f ON f.id = e.firm_id JOIN folders fo ON fo.id = e.folder_id
+WHERE c.state = 'open' AND c.id IN (f.held_by, fo.held_by)
+  AND (e.state = 'uncertain' OR (e.state = 'posted' AND c.id = f.held_by))
+""")
