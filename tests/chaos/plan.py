@@ -33,11 +33,15 @@ _TIMES = ("late", "hidden", "stuck_waiting", "stuck_running")
 _PAUSES = {
     "rate_limited", "rate_limited_date", "quota_clock", "quota_days_clock", "quota_decimal_days",
 }  # fmt: skip
+_LOST = {"http_500", "http_502_stored", "http_503", "http_504_stored", "dropped", "truncated"}
+_SHORTENED = ("filter_ignored", "row_cap")
 # Longer than a call may take, and shorter, with all that may come on top, than settling.
 _TOO_LONG = 2.5
 _LATE = 2.0
 _ENTRIES, _STATUS, _IMPORT = "EcritureComptable", "getImportStatus", "importJson"
 _APART = 4
+# With fewer, each rule acts once, and soon.
+_MANY = 1000
 _ACCOUNTS = ("606400", "607000", "613200", "622600", "625100", "626000", "445660", "512000")
 
 
@@ -126,14 +130,14 @@ def make_plan(seed: int, entries: int, kills: int, *, without: frozenset[str]) -
     steps.sort(key=lambda step: (step.at, isinstance(step, Kill)))
     return Plan(
         seed=seed,
-        batch_lines=chance.randint(12, 24),
+        batch_lines=chance.randint(12, 24 if entries >= _MANY else 14),
         folders=folders,
         steps=steps,
         late_kills=[
             Kill(chance.randint(3, 30), chance.worker(), chance.random() * 0.4)
             for _ in range(late_kills)
         ],
-        faults=_faults(chance, folders, many=entries >= 1000, without=without),
+        faults=_faults(chance, folders, many=entries >= _MANY, without=without),
         last=[
             _event(chance, folder, entries + number)
             for number, folder in enumerate([*folders, *folders])
@@ -144,7 +148,7 @@ def make_plan(seed: int, entries: int, kills: int, *, without: frozenset[str]) -
 def _ordinary_folders(chance: _Chance) -> list[Folder]:
     return [
         Folder(f"CAB{firm}", f"D{firm}{number}", registered=chance.random() < 0.7)
-        for firm in range(chance.randint(4, 6))
+        for firm in range(chance.randint(5, 6))
         for number in range(chance.randint(2, 4))
     ]
 
@@ -181,7 +185,7 @@ def _slices(
             for folder in taken:
                 own += [_event(chance, folder, number + place) for place in range(_APART)]
                 number += _APART
-        yield Slice(max(0, start - chance.randint(20, 200)), own)
+        yield Slice(max(0, start - chance.randint(100, 400)), own)
         start += size
 
 
@@ -241,18 +245,29 @@ def _faults(
     ]
     places = 2 if many else 1
     timed = chance.sample(ordinary, len(_TIMES) * places)
-    capped = chance.sample(ordinary, 2 * places)
-    for name in (name for name in FAULTS if name not in HOLDS and name not in without):
-        where = chance.sample(ordinary, places)
+    others = [name for name in FAULTS if name not in HOLDS and name not in without]
+    for name in (name for name in others if not isinstance(FAULTS[name], ReadFault)):
+        # Each halves the firm's pace, and ten make a crawl of it.
+        where = chance.sample(ordinary, 1 if name in _PAUSES else places)
         if name in _TIMES:
             where = [timed.pop() for _ in range(places)]
-        elif name in {"filter_ignored", "row_cap"}:
+        rules += [_rule(chance, name, folder, many=many) for folder in where]
+    # Where an answer was lost, Loop is asked.
+    lost = {rule["folder"]: None for rule in rules if rule["fault"] in _LOST}
+    asked = chance.sample([folder for folder in lost if folder in ordinary], 2 * places)
+    for name in (name for name in others if isinstance(FAULTS[name], ReadFault)):
+        where = chance.sample(ordinary if _of_status(name) else asked, places)
+        if name in _SHORTENED:
             # Both at once show nothing of what is there, and nobody could tell.
-            where = [capped.pop() for _ in range(places)]
+            where = asked[_SHORTENED.index(name) :: 2]
         rules += [_rule(chance, name, folder, many=many) for folder in where]
     chance.shuffle(rules)
     rules.sort(key=lambda rule: rule["fault"] not in HOLDS)
     return rules
+
+
+def _of_status(name: str) -> bool:
+    return _STATUS in FAULTS[name].routes
 
 
 def _rule(chance: _Chance, name: str, folder: str, *, many: bool) -> dict[str, Any]:
@@ -260,8 +275,8 @@ def _rule(chance: _Chance, name: str, folder: str, *, many: bool) -> dict[str, A
     rule: dict[str, Any] = {
         "fault": name,
         "after": chance.randint(0, 6 if many else 1),
-        "count": chance.randint(1, 4) if many else 1,
-        "chance": 0.3 if many else 0.6,
+        "count": chance.randint(1, 2) if many else 1,
+        "chance": 0.3 if many else 1,
     }
     if name == "reset":
         # It knows no folder: the body is not read.
@@ -271,11 +286,11 @@ def _rule(chance: _Chance, name: str, folder: str, *, many: bool) -> dict[str, A
         reads = chance.random() < 0.3 if many else False
         rule["route"] = chance.choice([_ENTRIES, _STATUS]) if reads else _IMPORT
     elif isinstance(fault, ReadFault):
-        rule["route"] = _STATUS if _STATUS in fault.routes else _ENTRIES
+        rule["route"] = _STATUS if _of_status(name) else _ENTRIES
     else:
         rule["route"] = _IMPORT
     if name in _PAUSES:
-        rule["seconds"] = chance.randint(1, 2)
+        rule |= {"seconds": chance.randint(1, 2), "count": 1}
     elif fault.seconds is not None:
         rule["seconds"] = _LATE if name in _TIMES else _TOO_LONG
     if fault.rows is not None:

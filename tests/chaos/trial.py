@@ -3,9 +3,10 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from operator import le
 
 from sqlalchemy import text
 
@@ -152,7 +153,7 @@ class _Trial:
     def _work(self) -> None:
         """Events come and workers die as the work goes on."""
         for step in self._plan.steps:
-            until(self._begun, lambda count, at=step.at: count >= at, _PATIENCE, every=0.02)
+            until(self._begun, partial(le, step.at), _PATIENCE, every=0.05)
             if isinstance(step, Slice):
                 self._stack.runtime.intake.take_in(step.events)
             else:
@@ -161,6 +162,7 @@ class _Trial:
 
     def _begun(self) -> int:
         """How many entries have left `received`."""
+        self._time_passes()
         return self._count("state <> 'received'")
 
     def _count(self, where: str, table: str = "entries") -> int:
@@ -171,14 +173,22 @@ class _Trial:
         """Loop is asked about what is uncertain while it still fails, until every fault was met."""
         for kill in self._plan.late_kills:
             asked = self._count("true", "questions") + kill.at
-            self._wait_for(lambda wanted=asked: self._count("true", "questions") >= wanted)
+            self._wait_for(partial(self._were_asked, asked))
             self._kill(kill)
         self._wait_for(lambda: not self._not_met())
 
-    def _wait_for(self, met: Any) -> None:
+    def _were_asked(self, questions: int) -> bool:
+        return self._count("true", "questions") >= questions
+
+    def _wait_for(self, met: Callable[[], bool]) -> None:
         """Not for ever: chance may have it that nothing is uncertain."""
+
+        def met_by_now() -> bool:
+            self._time_passes()
+            return met()
+
         with contextlib.suppress(TimeoutError):
-            until(lambda: self._time_passes() or met(), bool, _FAULTY_SECONDS, 0.1)
+            until(met_by_now, bool, _FAULTY_SECONDS, every=0.1)
 
     def _not_met(self) -> set[str]:
         rules = self._stack.loop.faults()
@@ -250,17 +260,22 @@ class _Trial:
         ]
 
 
-# What a bell or a question has taken is at most six seconds away. Of a request one entry is asked
-# for; when it is known the others are.
+# What a bell or a question has taken is at most five seconds away. Of a request one entry is asked
+# for; when it is known the others are. Settling is made to last twice as long as imports took.
 _TIME_PASSES = [
     text("""
-UPDATE entries e SET due_at = now() WHERE state = 'uncertain' AND due_at > now() + interval '6 s'
-AND EXISTS (
-    SELECT FROM attempts a WHERE a.entry = e.id AND a.closed_at IS NULL AND NOT EXISTS (
-        SELECT FROM attempts b WHERE b.import_id = a.import_id AND b.entry < e.id
-        AND b.closed_at IS NULL AND b.absent_at IS NULL))
+UPDATE entries e SET due_at = now()
+FROM attempts a
+WHERE a.entry = e.id AND a.closed_at IS NULL
+  AND e.state = 'uncertain' AND e.due_at > now() + interval '5.5 s'
+  AND (NOT EXISTS (
+        SELECT FROM attempts b WHERE b.import_id = a.import_id AND b.closed_at IS NULL
+        AND b.entry < e.id)
+    OR EXISTS (
+        SELECT FROM attempts b WHERE b.import_id = a.import_id
+        AND (b.closed_at IS NOT NULL OR b.absent_at IS NOT NULL)))
 """),
-    text("UPDATE imports SET poll_at = now() WHERE poll_at > now() + interval '6 s'"),
+    text("UPDATE imports SET poll_at = now() WHERE poll_at > now() + interval '3.5 s'"),
     text(
         "UPDATE entries SET read_again_at = now() WHERE read_again_at > now() + interval '1000 s'"
     ),

@@ -65,35 +65,37 @@ def _problem(
     if len(own) > 1:
         return f"booked {len(own)} times"
     if row["state"] == "synced":
-        if not own:
-            return "synced, and not in the books"
-        return None if _is_right(event, own[0]) else f"synced, and booked as {_told(own[0])}"
-    if row["state"] != "parked":
-        return f"still {row['state']}"
-    if _is_true(plan, event, row["reason"], books, events):
+        true = bool(own) and _is_right(event, own[0])
+    else:
+        true = row["state"] == "parked" and _is_true(plan, event, row["reason"], books, events)
+    if true:
         return None
-    return f"parked {row['reason']}, but the books hold {[_told(one) for one in own]}"
+    said = " ".join(filter(None, (row["state"], row["reason"])))
+    return f"{said}, and in the books stands {[_told(one) for one in own]}"
 
 
 def _is_true(
     plan: Plan, event: JsonObject, reason: str, books: _Books, events: Mapping[str, JsonObject]
 ) -> bool:
     own, armed = books.of(event), plan.armed(event["folder"])
+    true = False
     match reason:
         case "access_denied" | "unknown_folder" | "credentials_refused":
-            return not own and any(HOLDS.get(fault) == reason for fault in armed)
+            true = not own and any(HOLDS.get(fault) == reason for fault in armed)
         case "refused_by_loop":
-            return not own and any(fault.startswith("failed") for fault in armed)
+            true = not own and any(fault.startswith("failed") for fault in armed)
         case "exhausted":
-            return not own
+            true = not own
         case "landed_differently":
-            if own:
-                return not _is_right(event, own[0])
-            # Never sent: another of its folder is why.
+            # Or it was never sent, and another of its folder is why.
             others = [one for one in events.values() if one["folder"] == event["folder"]]
-            return any(not _is_right(one, booked) for one in others for booked in books.of(one))
+            true = any(
+                not _is_right(one, booked)
+                for one in ([event] if own else others)
+                for booked in books.of(one)
+            )
         case "undecided":
-            return (
+            true = (
                 books.has_twin(event)
                 or len(event["entry"]["lines"]) >= _MANY_LINES
                 or any(
@@ -101,7 +103,7 @@ def _is_true(
                     for booked in own
                 )
             )
-    return False
+    return true
 
 
 def _origin(event: JsonObject) -> str:
