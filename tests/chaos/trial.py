@@ -41,6 +41,7 @@ _SETTINGS = {
 _PATIENCE = 240.0
 _FAULTY_SECONDS = 20.0
 _TOLD = 5
+_NUDGE_SECONDS = 2.0
 _OPEN_STATES = "('received', 'waiting', 'posting', 'posted', 'uncertain')"
 
 
@@ -153,12 +154,12 @@ class _Trial:
     def _work(self) -> None:
         """Events come and workers die as the work goes on."""
         for step in self._plan.steps:
-            until(self._begun, partial(le, step.at), _PATIENCE, every=0.05)
+            until(self._begun, partial(le, step.at), _PATIENCE, every=0.1)
             if isinstance(step, Slice):
                 self._stack.runtime.intake.take_in(step.events)
             else:
                 self._kill(step)
-        until(lambda: self._count("state = 'received'"), lambda count: not count, _PATIENCE, 0.1)
+        until(lambda: self._count("state = 'received'"), lambda count: not count, _PATIENCE, 0.2)
 
     def _begun(self) -> int:
         """How many entries have left `received`."""
@@ -213,11 +214,11 @@ class _Trial:
             )
             return {row["state"]: row["count"] for row in rows}
 
-        until(left, lambda found: not found, _PATIENCE, 0.2)
+        until(left, lambda found: not found, _PATIENCE, every=0.5)
 
     def _time_passes(self) -> None:
         """What is put off for long is due now; how long absence has to last stays as it is."""
-        if time.monotonic() < self._nudged + 1:
+        if time.monotonic() < self._nudged + _NUDGE_SECONDS:
             return
         self._nudged = time.monotonic()
         with self._stack.engine.begin() as connection:
