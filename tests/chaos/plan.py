@@ -130,7 +130,7 @@ def make_plan(seed: int, entries: int, kills: int, *, without: frozenset[str]) -
     steps.sort(key=lambda step: (step.at, isinstance(step, Kill)))
     return Plan(
         seed=seed,
-        batch_lines=chance.randint(12, 24 if entries >= _MANY else 14),
+        batch_lines=chance.randint(16, 24) if entries >= _MANY else 12,
         folders=folders,
         steps=steps,
         late_kills=[
