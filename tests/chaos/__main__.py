@@ -1,40 +1,22 @@
 """`make chaos`: trials from one seed after another, several side by side."""
 
 import argparse
-import os
 import secrets
-import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 from chaos.plan import WITHOUT
-from chaos.trial import Result, run_alone
+from chaos.pool import side_by_side
 from simulator.faults import FAULTS
-
-
-def _results(options: argparse.Namespace) -> Iterator[Result]:
-    """Each as soon as it is there. A signal ends the trials under way, and their workers."""
-    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGINT))
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        try:
-            for done in as_completed(
-                [pool.submit(run_alone, seed, options.entries, options.kills) for seed in seeds]
-            ):
-                yield done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def main() -> int:
     options = _options()
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     fired: Counter[str] = Counter()
     entries = kills = 0
     wrong = []
-    for result in _results(options):
+    for result in side_by_side(options.jobs, seeds, options.entries, options.kills):
         print("\n".join((result.line(), *result.wrong)), flush=True)
         if result.wrong:
             wrong.append(result.seed)

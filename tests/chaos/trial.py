@@ -10,16 +10,14 @@ from operator import le
 
 from sqlalchemy import text
 
-from chaos.plan import DELIVERIES, UPKEEP, WITHOUT, Kill, Plan, Slice, make_plan
+from chaos.plan import DELIVERIES, UPKEEP, Kill, Plan, Slice
 from chaos.story import story_of
 from chaos.verdict import wrongs
 from passerelle.domain.states import CaseState
 from passerelle.registration import FolderTerms
 from passerelle.store.cases import close_case
-from passerelle.store.engine import make_engine
 from passerelle.store.revisions import settle
-from passerelle.store.schema import upgrade
-from support.servers import Servers, database_name, running_servers
+from support.servers import Servers
 from support.simulator import until
 from support.stack import Stack, running_stack
 
@@ -77,17 +75,6 @@ def run(plan: Plan, servers: Servers, template: str, broker_number: int) -> Resu
     settings = _SETTINGS | {"PASSERELLE_BATCH_LINES": str(plan.batch_lines)}
     with running_stack(servers, template, scenario, broker_number, **settings) as stack:
         return _Trial(plan, stack).run()
-
-
-def run_alone(seed: int, entries: int, kills: int) -> Result:
-    """A trial with servers of its own."""
-    with running_servers() as servers:
-        url = servers.create_database()
-        engine = make_engine(url)
-        upgrade(engine)
-        engine.dispose()
-        plan = make_plan(seed, entries, kills, without=WITHOUT)
-        return run(plan, servers, database_name(url), broker_number=1)
 
 
 class _Trial:

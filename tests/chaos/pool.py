@@ -1,0 +1,51 @@
+"""Several trials side by side, each in a process of its own, with servers of its own."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import NoReturn
+
+from chaos.plan import WITHOUT, make_plan
+from chaos.trial import Result, run
+from passerelle.store.engine import make_engine
+from passerelle.store.schema import upgrade
+from support.servers import database_name, running_servers
+
+
+def side_by_side(jobs: int, seeds: Iterable[int], entries: int, kills: int) -> Iterator[Result]:
+    """Each result as soon as it is there. A signal ends the trials under way and their workers."""
+    _heed_signals()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_heed_signals) as pool:
+        try:
+            for done in as_completed([pool.submit(_trial, seed, entries, kills) for seed in seeds]):
+                yield done.result()
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _heed_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _trial(seed: int, entries: int, kills: int) -> Result:
+    try:
+        with running_servers() as servers:
+            url = servers.create_database()
+            engine = make_engine(url)
+            upgrade(engine)
+            engine.dispose()
+            plan = make_plan(seed, entries, kills, without=WITHOUT)
+            return run(plan, servers, database_name(url), broker_number=1)
+    except KeyboardInterrupt:
+        # The pool would go on with the next.
+        os._exit(1)
