@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from passerelle.domain.backoff import ask_delay
+from passerelle.domain.backoff import A_DAY, ask_delay
 from passerelle.domain.conclusion import Conclusion, conclude
 from passerelle.domain.outcome import Answer, Outcome
 from passerelle.domain.states import Closing, Reason, Scope, State
@@ -222,8 +222,12 @@ class Asking:
             if trace is None:
                 return
             looks.append(trace)
-            if trace.verdict is not Verdict.ABSENT:
-                conclusion, message = Conclusion.UNDECIDED, _LIKE_IT
+            if trace.verdict is Verdict.INCOMPLETE and question.open_seconds <= A_DAY:
+                # One answer that shows too much, or not what was asked for, decides nothing.
+                conclusion = Conclusion.OPEN
+            elif trace.verdict is not Verdict.ABSENT:
+                conclusion = Conclusion.UNDECIDED
+                message = _NOT_SHOWN if trace.verdict is Verdict.INCOMPLETE else _LIKE_IT
         counts = seen.verdict is Verdict.ABSENT and settled and control
         with self._engine.begin() as connection:
             # The import first, as whoever records an answer to it does.

@@ -61,8 +61,11 @@ class Lookup:
         return _seen(sent, self.find_piece(firm, sent))
 
     def look_for_trace(self, firm: Firm, sent: Sent) -> Seen | Answer:
-        """As `look` by piece, in one request, for what cannot have been lettered as a whole."""
-        if all("codeLettrage" in line for line in sent.lines):
+        """As `look` by piece, in one request where none of it was sent lettered.
+
+        For what was sent a minute ago: nobody letters every line of it by then.
+        """
+        if any("codeLettrage" in line for line in sent.lines):
             return self.look(firm, sent, Strategy.PIECE)
         wanted = EntryFilter(lettered=False, place=sent_place(sent.lines))
         return _seen(sent, self._find(firm, sent, wanted))

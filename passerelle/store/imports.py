@@ -202,7 +202,7 @@ def poll_again(
     connection.execute(
         text(
             "UPDATE imports SET status = coalesce(:status, status), polls = :polls, "
-            "poll_at = now() + make_interval(secs => :poll_in) WHERE id = :id"
+            "rung_at = NULL, poll_at = now() + make_interval(secs => :poll_in) WHERE id = :id"
         ),
         {"id": import_id, "polls": polls, "status": status, "poll_in": poll_in},
     )

@@ -12,8 +12,6 @@ from support.events import JsonObject, credit, debit, purchase
 WAITING_THIRD_PARTY = "waiting_third_party"
 """The fault of its name: what the entry was sent as is not what was booked."""
 
-WITHOUT = frozenset({WAITING_THIRD_PARTY})
-"""Faults that are not yet noticed."""
 
 # Faults that hold a folder or a firm until a person acts, and the reason that they give. Each has
 # a folder apart, and those of the firm's keys a firm: nothing else of it would be heard of again.
@@ -112,10 +110,9 @@ class _Chance(random.Random):
         return UPKEEP if self.random() < 0.2 else self.choice(DELIVERIES)
 
 
-def make_plan(seed: int, entries: int, kills: int, *, without: frozenset[str]) -> Plan:
-    """`without` are faults that are left out."""
+def make_plan(seed: int, entries: int, kills: int) -> Plan:
     chance = _Chance(seed)
-    apart = [fault for fault in HOLDS if fault not in without]
+    apart = list(HOLDS)
     ordinary = _ordinary_folders(chance)
     folders = [*ordinary, *_folders_apart(chance, ordinary, apart)]
     events = _events(chance, ordinary, entries - _APART * len(apart))
@@ -130,14 +127,14 @@ def make_plan(seed: int, entries: int, kills: int, *, without: frozenset[str]) -
     steps.sort(key=lambda step: (step.at, isinstance(step, Kill)))
     return Plan(
         seed=seed,
-        batch_lines=chance.randint(16, 24) if entries >= _MANY else 12,
+        batch_lines=chance.randint(24, 36) if entries >= _MANY else 12,
         folders=folders,
         steps=steps,
         late_kills=[
             Kill(chance.randint(3, 30), chance.worker(), chance.random() * 0.4)
             for _ in range(late_kills)
         ],
-        faults=_faults(chance, folders, many=entries >= _MANY, without=without),
+        faults=_faults(chance, folders, many=entries >= _MANY),
         last=[
             _event(chance, folder, entries + number)
             for number, folder in enumerate([*folders, *folders])
@@ -232,9 +229,7 @@ def _third_party(chance: _Chance) -> str:
     return f"F{number:02}" if number % 2 else f"F{number:02}-ETABLISSEMENT-DU-SUD-OUEST"
 
 
-def _faults(
-    chance: _Chance, folders: Sequence[Folder], *, many: bool, without: frozenset[str]
-) -> list[dict[str, Any]]:
+def _faults(chance: _Chance, folders: Sequence[Folder], *, many: bool) -> list[dict[str, Any]]:
     """Rules of every fault; those of folders set apart first: the first on the wire acts."""
     ordinary = [folder.code for folder in folders if folder.fault is None]
     rules: list[dict[str, Any]] = [
@@ -245,7 +240,7 @@ def _faults(
     ]
     places = 2 if many else 1
     timed = chance.sample(ordinary, len(_TIMES) * places)
-    others = [name for name in FAULTS if name not in HOLDS and name not in without]
+    others = [name for name in FAULTS if name not in HOLDS]
     for name in (name for name in others if not isinstance(FAULTS[name], ReadFault)):
         # Each halves the firm's pace, and ten make a crawl of it.
         where = chance.sample(ordinary, 1 if name in _PAUSES else places)

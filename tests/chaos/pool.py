@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NoReturn
 
-from chaos.plan import WITHOUT, make_plan
+from chaos.plan import make_plan
 from chaos.trial import Result, run
 from passerelle.store.engine import make_engine
 from passerelle.store.schema import upgrade
@@ -34,6 +34,9 @@ def _heed_signals() -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
+    # Once is enough: a second one would break off the cleaning up.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -44,7 +47,7 @@ def _trial(seed: int, entries: int, kills: int) -> Result:
             engine = make_engine(url)
             upgrade(engine)
             engine.dispose()
-            plan = make_plan(seed, entries, kills, without=WITHOUT)
+            plan = make_plan(seed, entries, kills)
             return run(plan, servers, database_name(url), broker_number=1)
     except KeyboardInterrupt:
         # The pool would go on with the next.

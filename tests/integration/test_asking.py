@@ -438,15 +438,34 @@ def test_lines_like_it_under_its_piece_are_left_to_a_person(shop: Workshop) -> N
     assert shop.attempts()[0] is None
 
 
-def test_more_lines_under_its_piece_than_loop_shows_are_left_to_a_person(shop: Workshop) -> None:
+def test_more_lines_under_its_piece_than_loop_shows_are_left_to_a_person_after_a_day(
+    shop: Workshop,
+) -> None:
     has_control(shop)
     has_settled(shop)
     [line, *_] = booked(shop)
     shop.told.by_piece = [line] * 100
-    shop.ask()
-    gap_passes(shop)
+    for _ in range(3):
+        shop.ask()
+        gap_passes(shop)
+        assert shop.state() == "uncertain"
+    long_ago(shop, "25 hours")
     shop.ask()
     assert (shop.state(), shop.entry()["reason"]) == ("parked", "undecided")
+
+
+def test_one_answer_that_was_not_asked_for_decides_nothing(shop: Workshop) -> None:
+    """Loop ignored the filter once, when it was asked by piece in the end."""
+    has_control(shop)
+    has_settled(shop)
+    [line, *_] = booked(shop)
+    shop.ask()
+    gap_passes(shop)
+    shop.told.by_piece = [line] * 100
+    shop.ask()
+    shop.told.by_piece = []
+    shop.ask()
+    assert (shop.state(), shop.attempts()[0]) == ("waiting", "proven_absent")
 
 
 def test_an_answer_that_comes_while_absence_is_concluded_decides(engine: Engine) -> None:

@@ -87,6 +87,16 @@ def test_an_import_that_does_not_end_for_a_day_is_told_and_heals_with_its_end(
     assert shop.state(2) == "received"
 
 
+def test_a_poll_that_is_due_soon_is_rung_for_as_soon(shop: Workshop) -> None:
+    """The bell for the poll before is not taken for its own."""
+    shop.told.statuses = [WAITING]
+    shop.execute("UPDATE imports SET poll_at = now()")
+    [bell] = shop.sweep().imports
+    shop.followup.follow_up(bell)
+    shop.execute("UPDATE imports SET poll_at = now()")
+    assert shop.sweep().imports == (bell,)
+
+
 def test_an_import_that_failed_may_have_landed_in_part(shop: Workshop) -> None:
     shop.told.statuses = [FAILED]
     shop.follow_up()

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.verdict import Row
 from passerelle.followup import spread
+from support.books import Books
 from support.events import purchase
 from support.workshop import AGAIN, FIRM, FOLDER, UNKNOWN, Workshop, shown
 
@@ -107,6 +108,23 @@ def test_where_loop_keeps_no_origins_the_samples_are_found_by_piece(shop: Worksh
     assert (question["strategy"], question["verdict"]) == ("piece", "present")
 
 
+def test_where_loop_keeps_no_origins_the_others_of_the_import_are_found_at_once(
+    engine: Engine,
+) -> None:
+    loop = Books()
+    shop = Workshop(engine, loop, first_samples=3)
+    shop.add_firm()
+    shop.submit(*(purchase(number, piece_ref=f"F-{number}") for number in range(6)))
+    shop.deliver()
+    shop.follow_up()
+    loop.forget_origins()
+    loop.booked = [line for line in loop.booked if line["refPiece"] != "F-0"]
+    shop.ask()
+    assert shop.states() == {"uncertain": 6}
+    shop.ask()
+    assert (shop.states(), shop.state(0)) == ({"synced": 5, "uncertain": 1}, "uncertain")
+
+
 def test_what_cannot_be_told_speaks_against_nobody(shop: Workshop) -> None:
     """Loop ignores the filter: what it calls done is believed, as it is without samples."""
     other = [replace(row, origin="other", place=None) for row in shown(lines_of(shop, 0))]
@@ -121,7 +139,8 @@ def test_without_an_answer_samples_are_read_later(shop: Workshop, answer: Answer
     shop.told.found = [answer]
     shop.ask()
     assert shop.states() == {"posted": 6}
-    assert shop.sweep().entries == ()
+    wait = "SELECT extract(epoch FROM max(read_again_at) - now())::float AS wait FROM entries"
+    assert shop.row(wait)["wait"] == pytest.approx(20, abs=1)
     shop.told.books = books
     shop.time_passes()
     shop.ask()
@@ -135,6 +154,7 @@ def test_what_was_not_read_yet_is_no_control(shop: Workshop) -> None:
     shop.submit(purchase(7, piece_ref="F-7"))
     shop.deliver()
     shop.told.books = books
+    shop.time_passes()
     shop.execute("UPDATE entries SET read_again_at = NULL")
     for _ in range(3):
         shop.execute("UPDATE imports SET settled_seconds = 1e6")

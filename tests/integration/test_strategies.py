@@ -134,11 +134,15 @@ def test_where_loop_ignores_the_origin_it_is_asked_by_piece(engine: Engine, fate
     assert shop.state(7) == ("synced" if fate.stored else "waiting")
 
 
-def test_what_failed_and_landed_without_its_origin_is_left_to_a_person(engine: Engine) -> None:
-    """Sent again, it would be there twice."""
+@pytest.mark.parametrize("lines", [1, 3])
+def test_what_failed_and_landed_without_its_origin_is_left_to_a_person(
+    engine: Engine, lines: int
+) -> None:
+    """Sent again, it would be there twice, in part or as a whole."""
     shop, loop = open_shop(engine)
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, Fate(failing=1, origin=False))
+    del loop.booked[-3:-lines]
     shop.follow_up()
     shop.execute("UPDATE imports SET ended_at = ended_at - interval '61 s' WHERE status = 4")
     shop.ask()
