@@ -176,6 +176,8 @@ def test_by_piece_absence_needs_all_that_it_needs_by_origin(engine: Engine) -> N
     shop.deliver()
     shop.follow_up()
     assert (shop.state(7), loop.posts) == ("synced", [1, 1, 1])
+    # It is no twin of itself.
+    assert shop.rows("SELECT FROM attempts WHERE count_before IS NOT NULL") == []
 
 
 # Twins: nobody can tell them apart by piece.
