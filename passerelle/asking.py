@@ -7,14 +7,14 @@ from sqlalchemy import Connection, Engine
 
 from passerelle.domain.backoff import A_DAY, ask_delay
 from passerelle.domain.conclusion import Conclusion, conclude
-from passerelle.domain.outcome import Answer, Outcome
+from passerelle.domain.outcome import Answer, Outcome, Sort
 from passerelle.domain.states import Closing, Reason, Scope, State
 from passerelle.domain.verdict import Strategy, Verdict
 from passerelle.lookup import NO_TURN, Lookup
 from passerelle.observe import log
 from passerelle.store import absence, questions
 from passerelle.store.cases import Cause, hold, of_entry, open_case
-from passerelle.store.imports import apply, lock_import
+from passerelle.store.imports import apply, end_if_read, lock_import
 from passerelle.store.pauses import LONGEST_WAIT
 from passerelle.store.questions import Question, Seen, Sent
 from passerelle.store.revisions import settle
@@ -141,28 +141,34 @@ class Asking:
             question = questions.take_second_look(connection, entry, self._terms.ask_seconds)
         if question is None:
             return
-        seen = self._look(question, question.sent, question.sent.strategy)
-        if (
-            seen is not None
-            and seen.strategy is Strategy.ORIGIN
-            and seen.verdict not in _THERE | {Verdict.DIFFERENT}
-        ):
-            seen = self._look(question, question.sent, Strategy.PIECE)
-        if seen is None:
+        said = self._best_look(question)
+        if isinstance(said, Answer) and not _gives_up(question, said):
+            self._not_answered(question, question.sent.folder_id, said)
             return
+        seen, message = (None, said.message) if isinstance(said, Answer) else (said, None)
         with self._engine.begin() as connection:
             request = lock_import(connection, question.import_id)
-            questions.note(connection, question, seen)
+            questions.note(connection, question, seen, message)
             questions.looked_again(connection, entry)
             is_sample = questions.is_open(connection, question)
-            if is_sample and seen.verdict in _NOT_AS_SENT:
+            if is_sample and seen is not None and seen.verdict in _NOT_AS_SENT:
                 apply(connection, request, Outcome(State.UNCERTAIN), _NOT_TRUE)
                 return
-            by_hand = seen.verdict is Verdict.AMBIGUOUS and question.sent.alone
-            if seen.verdict is Verdict.TWICE or by_hand:
+            if seen is not None and _is_twice(seen, question.sent):
                 open_case(connection, _cause(question, Reason.LANDED_TWICE, _TWICE))
-            if is_sample and not questions.samples_left(connection, question.import_id):
-                apply(connection, request, Outcome(State.SYNCED, Closing.ENDED), "")
+            if is_sample:
+                end_if_read(connection, request)
+
+    def _best_look(self, question: Question) -> Seen | Answer:
+        """By piece where its origin does not show it: Loop may keep none."""
+        said = self._lookup.look(question, question.sent, question.sent.strategy)
+        if (
+            isinstance(said, Seen)
+            and said.strategy is Strategy.ORIGIN
+            and said.verdict not in _THERE | {Verdict.DIFFERENT}
+        ):
+            return self._lookup.look(question, question.sent, Strategy.PIECE)
+        return said
 
     def _look(self, question: Question, sent: Sent, strategy: Strategy) -> Seen | None:
         """What Loop shows of what was sent; None where it did not say: asked again later."""
@@ -351,6 +357,22 @@ class Asking:
             else:
                 absence.stand_still(connection, question.import_id)
                 self._later(connection, question, None, to_wait=True)
+
+
+def _gives_up(question: Question, answer: Answer) -> bool:
+    """Whether what is to be read again cannot be: no answer for a day, or one that nobody can read.
+
+    Then what Loop said of the import is believed, as without samples.
+    """
+    if answer is NO_TURN:
+        return False
+    passes = answer.down or answer.reason is not None or answer.sort in {Sort.AGAIN, Sort.PAUSE}
+    return not passes or question.open_seconds > A_DAY
+
+
+def _is_twice(seen: Seen, sent: Sent) -> bool:
+    by_piece = seen.verdict is Verdict.AMBIGUOUS and sent.alone
+    return seen.verdict is Verdict.TWICE or by_piece
 
 
 def _park(connection: Connection, question: Question, reason: Reason, message: str) -> None:

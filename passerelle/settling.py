@@ -3,8 +3,10 @@
 from sqlalchemy import Engine, text
 
 from passerelle.domain.errors import PasserelleError
+from passerelle.domain.outcome import DONE
 from passerelle.domain.states import CaseState, Closing, State
 from passerelle.store.cases import close_case, lock_held
+from passerelle.store.imports import end_if_read, lock_import
 from passerelle.store.questions import close_attempts, undecided_in
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
@@ -50,12 +52,15 @@ class Settling:
             if row.case_id is not None and not undecided_in(connection, row.case_id):
                 freed = close_case(connection, row.case_id, CaseState.RELEASED)
             settle(connection, [entry, *(one for one, _ in freed)])
+            if before is State.POSTED and row.status == DONE:
+                # It was the sample that the others waited for.
+                end_if_read(connection, lock_import(connection, row.import_id))
         return {row.folder_id, *(folder for _, folder in freed)}
 
 
 # The import is locked first, as by whoever records an answer to it.
 _OPEN = text("""
-SELECT i.id AS import_id, e.state, e.case_id, e.folder_id
+SELECT i.id AS import_id, i.status, e.state, e.case_id, e.folder_id
 FROM attempts a JOIN imports i ON i.id = a.import_id JOIN entries e ON e.id = a.entry
 WHERE a.entry = :entry AND a.closed_at IS NULL
 FOR UPDATE OF i

@@ -6,9 +6,9 @@ from sqlalchemy import Connection, text
 
 from passerelle.domain.backoff import ASK_FIRST
 from passerelle.domain.outcome import Answer, Outcome
-from passerelle.domain.states import Scope, State
+from passerelle.domain.states import Closing, Scope, State
 from passerelle.store.cases import Cause, hold, open_case
-from passerelle.store.questions import look_again
+from passerelle.store.questions import look_again, samples_left
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, halves, move
 
@@ -144,6 +144,12 @@ def apply(
     settle(connection, request.entries)
     if outcome.to is State.SYNCED:
         look_again(connection, request.entries)
+
+
+def end_if_read(connection: Connection, request: Import) -> None:
+    """An import that Loop calls done is believed once the last of its samples was read."""
+    if not samples_left(connection, request.id):
+        apply(connection, request, Outcome(State.SYNCED, Closing.ENDED), "")
 
 
 # An index row has 2,700 bytes at most.

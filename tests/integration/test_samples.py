@@ -11,9 +11,10 @@ from passerelle.domain.verdict import Row
 from passerelle.followup import spread
 from support.books import Books
 from support.events import purchase
-from support.workshop import AGAIN, FIRM, FOLDER, UNKNOWN, Workshop, shown
+from support.workshop import AGAIN, FIRM, FOLDER, THROTTLED, UNKNOWN, Workshop, shown
 
 UNREADABLE = Answer(Sort.UNKNOWN, "Loop's entries cannot be read.", 200)
+DOWN = Answer(Sort.UNKNOWN, "HTTP 503", 503, down=True)
 
 
 @pytest.fixture
@@ -133,10 +134,40 @@ def test_what_cannot_be_told_speaks_against_nobody(shop: Workshop) -> None:
     assert shop.states() == {"synced": 6}
 
 
-@pytest.mark.parametrize("answer", [AGAIN, UNREADABLE])
-def test_without_an_answer_samples_are_read_later(shop: Workshop, answer: Answer) -> None:
-    books = books_of(shop, range(6))
+def test_what_nobody_can_read_speaks_against_nobody(shop: Workshop) -> None:
+    shop.told.found = [UNREADABLE]
+    shop.ask()
+    assert shop.states() == {"synced": 6}
+
+
+@pytest.mark.parametrize("answer", [AGAIN, DOWN, THROTTLED])
+def test_without_an_answer_for_a_day_what_loop_said_is_believed(
+    shop: Workshop, answer: Answer
+) -> None:
     shop.told.found = [answer]
+    for _ in range(3):
+        shop.time_passes()
+        shop.ask()
+    assert shop.states() == {"posted": 6}
+    shop.execute("UPDATE imports SET sent_at = sent_at - interval '25 hours'")
+    for _ in range(3):
+        shop.time_passes()
+        shop.ask()
+    assert shop.states() == {"synced": 6}
+
+
+def test_a_person_who_settles_the_last_sample_lets_the_others_go_on(shop: Workshop) -> None:
+    shop.told.books = books_of(shop, range(6))
+    [bell] = shop.sweep().entries
+    shop.asking.ask(bell[1:])
+    assert shop.states() == {"posted": 6}
+    shop.settling.settle(bell[0], in_loop=True, who="me", why="looked it up")
+    assert shop.states() == {"synced": 6}
+
+
+def test_without_an_answer_samples_are_read_later(shop: Workshop) -> None:
+    books = books_of(shop, range(6))
+    shop.told.found = [AGAIN]
     shop.ask()
     assert shop.states() == {"posted": 6}
     wait = "SELECT extract(epoch FROM max(read_again_at) - now())::float AS wait FROM entries"
