@@ -16,10 +16,10 @@ def test_each_entry_is_in_loop_once_or_explains_itself_after_chaos(
 ) -> None:
     """CHAOS_SEED=… tries a seed again that has failed."""
     seed = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(1_000_000))
-    plan = make_plan(seed, entries=300, kills=6)
+    plan = make_plan(seed, entries=200, kills=4)
     result = run(plan, servers, template, broker_number=10)
     told = "\n".join((f"CHAOS_SEED={seed}", result.line(), *result.wrong, f"{result.fired}"))
     print(told)  # noqa: T201 pytest shows it where the test fails
     assert not result.wrong, told
     assert [rule["fault"] for rule in plan.faults if not result.fired[rule["fault"]]] == [], told
-    assert result.kills == 6
+    assert result.kills == 4

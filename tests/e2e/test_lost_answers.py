@@ -111,7 +111,7 @@ def test_an_entry_that_nobody_can_tell_of_explains_itself_and_can_be_settled(
     )
     told = stack.cli("entry", "show", str(asked_for["entry"])).stdout
     assert "Asked of Loop, whether it is there (UTC)" in told
-    assert "by its origin, 0 lines: no line is there; it may still come" in told
+    assert "0 lines: no line is there; it may still come, so it is not sent again" in told
     first, *others = ids
     done = stack.cli("entry", "settle", first, "--not-in-loop", "--why", "looked it up")
     assert (done.returncode, done.stdout) == (0, "It is sent again.\n")

@@ -82,6 +82,8 @@ def deliver(runtime: Runtime) -> None:
                 pass
         for imports in bells.imports:
             runtime.followup.follow_up(imports)
+        for entries in bells.entries:
+            runtime.asking.ask(entries)
         with runtime.engine.connect() as connection:
             statement = text("SELECT count(*) FROM entries WHERE state NOT IN ('synced', 'parked')")
             return int(connection.execute(statement).scalar_one())

@@ -69,7 +69,7 @@ def assert_only_the_poison_is_left(shop: Workshop, loop: Books) -> None:
     assert shop.attempts().count(None) == 0
 
 
-@pytest.mark.parametrize("landed", [0, 1, 3])
+@pytest.mark.parametrize("landed", [0, 1])
 def test_the_others_are_synced_and_it_is_parked_with_loops_words(
     engine: Engine, capsys: pytest.CaptureFixture[str], landed: int
 ) -> None:

@@ -236,7 +236,7 @@ def test_each_entry_is_in_loop_once_or_explains_itself(
         settings=settings(
             max_examples=20,
             phases=[Phase.reuse, Phase.generate],
-            stateful_step_count=20,
+            stateful_step_count=15,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
