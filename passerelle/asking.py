@@ -160,12 +160,14 @@ class Asking:
                 end_if_read(connection, request)
 
     def _best_look(self, question: Question) -> Seen | Answer:
-        """By piece where its origin does not show it: Loop may keep none."""
+        """By its origin and then by piece: Loop may have lost its origin, or that of its double."""
         said = self._lookup.look(question, question.sent, question.sent.strategy)
+        is_sample = question.state is State.POSTED
+        enough = _THERE | {Verdict.DIFFERENT} if is_sample else {Verdict.TWICE}
         if (
             isinstance(said, Seen)
             and said.strategy is Strategy.ORIGIN
-            and said.verdict not in _THERE | {Verdict.DIFFERENT}
+            and said.verdict not in enough
         ):
             return self._lookup.look(question, question.sent, Strategy.PIECE)
         return said

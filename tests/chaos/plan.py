@@ -74,8 +74,7 @@ class Slice:
 class Plan:
     """`late_kills` come while Loop is asked about what is uncertain, after so many questions.
 
-    `last` are events for when all faults are off: when each has acted, or `faulty_seconds` after
-    the last kill.
+    `last` are events for when all faults are off.
     """
 
     seed: int
@@ -85,7 +84,6 @@ class Plan:
     late_kills: Sequence[Kill]
     faults: Sequence[dict[str, Any]]
     last: Sequence[JsonObject]
-    faulty_seconds: float
 
     def events(self) -> Iterator[JsonObject]:
         for step in self.steps:
@@ -141,8 +139,6 @@ def make_plan(seed: int, entries: int, kills: int) -> Plan:
             _event(chance, folder, entries + number)
             for number, folder in enumerate([*folders, *folders])
         ],
-        # Of few entries each fault has one chance, which another may have taken for a while.
-        faulty_seconds=20 if entries >= _MANY else 60,
     )
 
 

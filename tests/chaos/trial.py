@@ -37,6 +37,7 @@ _SETTINGS = {
     "PYTHONDONTWRITEBYTECODE": "",
 }
 _PATIENCE = 240.0
+_FAULTY_SECONDS = 20.0
 _TOLD = 5
 _NUDGE_SECONDS = 2.0
 _OPEN_STATES = "('received', 'waiting', 'posting', 'posted', 'uncertain')"
@@ -175,7 +176,7 @@ class _Trial:
             return met()
 
         with contextlib.suppress(TimeoutError):
-            until(met_by_now, bool, self._plan.faulty_seconds, every=0.1)
+            until(met_by_now, bool, _FAULTY_SECONDS, every=0.1)
 
     def _not_met(self) -> set[str]:
         rules = self._stack.loop.faults()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from support.events import JsonObject, purchase
 from support.servers import Servers
@@ -116,7 +117,20 @@ def test_an_entry_that_nobody_can_tell_of_explains_itself_and_can_be_settled(
     done = stack.cli("entry", "settle", first, "--not-in-loop", "--why", "looked it up")
     assert (done.returncode, done.stdout) == (0, "It is sent again.\n")
     # What was sent again is in Loop, and so the control that was missing.
-    stack.until_states(firm, 120, synced=ENTRIES)
+    stack.until_states(firm, synced=1, uncertain=ENTRIES - 1)
+
+    def asked_at_once() -> Counter[str]:
+        """What is asked about ever more slowly has its turn each second."""
+        with stack.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE entries SET due_at = now() "
+                    "WHERE state = 'uncertain' AND due_at > now() + interval '6 s'"
+                )
+            )
+        return stack.states(firm)
+
+    until(asked_at_once, lambda found: found == {"synced": ENTRIES}, 120, every=1)
     assert_booked_once(stack, folder, ENTRIES)
     assert others
     again = stack.cli("entry", "settle", first, "--in-loop", "--why", "no")

@@ -410,6 +410,21 @@ def test_what_was_sent_twice_without_an_origin_is_told_if_it_is_there_twice(
     assert shop.cases() == [("entry", "landed_twice", "open")]
 
 
+def test_what_landed_twice_and_once_without_its_origin_is_told(engine: Engine) -> None:
+    shop, loop = open_shop(engine)
+    shop.submit(purchase(7, piece_ref=PIECE))
+    deliver(shop, loop, Fate(answered=False, late=True, origin=False))
+    for _ in range(3):
+        hours_pass(shop)
+        shop.ask()
+    deliver(shop, loop, Fate())
+    shop.follow_up()
+    assert (shop.state(7), shop.cases()) == ("synced", [])
+    loop.land()
+    shop.ask()
+    assert shop.cases() == [("entry", "landed_twice", "open")]
+
+
 def test_a_twin_is_not_taken_for_a_second_landing(by_piece: tuple[Workshop, Books]) -> None:
     shop, loop = by_piece
     shop.submit(*twins(1))
