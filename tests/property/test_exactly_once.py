@@ -234,7 +234,7 @@ def test_each_entry_is_in_loop_once_or_explains_itself(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20,
+            max_examples=12,
             phases=[Phase.reuse, Phase.generate],
             stateful_step_count=15,
             deadline=None,
