@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
-from passerelle.domain.backoff import poll_delay, retry_delay
+from passerelle.domain.backoff import poll_delay
 from passerelle.domain.batching import Size, first_batch
 from passerelle.domain.limits import Cut, Limits
 from passerelle.domain.mapping import Destination, auxiliary_code, map_entry, short_auxiliary
@@ -28,7 +28,7 @@ from passerelle.store.registry import near_folder, register_folder
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 from passerelle.store.twins import Twins, twins_of
-from passerelle.store.unanswered import heed
+from passerelle.store.unanswered import back_off, heed
 from passerelle.store.vault import Vault
 from schemas.event import build_entry
 from schemas.loop import dump_import, dump_line, encode, sent_moves, sent_place
@@ -124,7 +124,7 @@ class Delivery:
                 reason = Reason.UNKNOWN_FOLDER
                 message = f"No folder has this code, but one is registered as {near}."
             if reason is None:
-                self._pause(connection, folder.firm_id, answer)
+                back_off(connection, folder.firm_id, answer, self._chance())
             else:
                 hold(connection, refusal(folder.firm_id, folder.id, reason, message))
         return False
@@ -227,35 +227,38 @@ class Delivery:
             twins = twins_of(connection, folder.id, ready)
         chosen: dict[bytes, Ready] = {}
         wait: list[int] = []
+        answers = True
         for one in ready:
             known = twins.get(one.entry)
-            if one.twin_key in chosen or (known is not None and known.open):
+            counted: Ready | None = one
+            if one.twin_key in chosen or (known is not None and (known.open or not answers)):
+                counted = None
+            elif known is not None:
+                counted = self._counted(folder, one, known)
+                # Who did not say how many there are of one will not say it of the next.
+                answers = counted is not None
+            if counted is None:
                 wait.append(one.entry)
-                continue
-            counted = one
-            if known is not None:
-                found = self._count(folder, one, known)
-                if isinstance(found, Answer):
-                    wait.append(one.entry)
-                    continue
-                counted = replace(one, count_before=found)
-            chosen[one.twin_key] = counted
+            else:
+                chosen[one.twin_key] = counted
         if wait:
             with self._engine.begin() as connection:
                 self._give_back(connection, lease, wait, _TWIN_SECONDS)
         return list(chosen.values())
 
-    def _count(self, folder: FolderRow, one: Ready, twins: Twins) -> int | Answer | None:
+    def _counted(self, folder: FolderRow, one: Ready, twins: Twins) -> Ready | None:
+        """With how many like it are in Loop; None where Loop did not say."""
         sent = Sent(folder.id, folder.code, one.lines, twins.origins)
         found = self._lookup.find_piece(folder, sent)
         if isinstance(found, Answer):
             if found is not NO_TURN:
                 with self._engine.begin() as connection:
                     heed(connection, folder.firm_id, folder.id, found, self._chance())
-            return found
+            return None
         times = count(sent_moves(one.lines), found, sent_place(one.lines), twins.origins)
         # Loop does not show all that it has, or somebody deleted what was there.
-        return None if times is None or times < twins.synced else times
+        known = times is not None and times >= twins.synced
+        return replace(one, count_before=times if known else None)
 
     @staticmethod
     def _give_back(
@@ -288,7 +291,7 @@ class Delivery:
         outcome = of_post(answer, len(request.entries))
         delay = 0.0
         if outcome.pause:
-            delay = self._pause(connection, request.firm_id, answer)
+            delay = back_off(connection, request.firm_id, answer, self._chance())
         elif answer.sort is not Sort.UNKNOWN:
             pauses.answered(connection, request.firm_id, self._terms.pace_max)
         apply(connection, request, outcome, answer.message, due_in=delay)
@@ -299,14 +302,6 @@ class Delivery:
         for entry in given_up(connection, request.id):
             place = (request.firm_id, request.folder_id)
             open_case(connection, of_entry(*place, entry, Reason.LANDED_TWICE, LATE_ANSWER))
-
-    def _pause(self, connection: Connection, firm_id: int, answer: Answer) -> float:
-        failures = pauses.failures(connection, firm_id)
-        delay = retry_delay(failures, self._chance(), answer.retry_after)
-        pauses.pause(
-            connection, firm_id, delay, answer.message, throttled=answer.sort is Sort.PAUSE
-        )
-        return delay
 
 
 def _auxiliaries(dues: Sequence[Due]) -> list[str]:

@@ -124,13 +124,13 @@ class FollowUp:
         log.info("import ended", import_id=poll.id, status=status.status, polls=poll.polls + 1)
 
     def _samples(self, connection: Connection, request: Import) -> list[int]:
-        posted = posted_of(connection, request)
         if is_first(connection, request):
-            return spread(posted, self._terms.first_samples)
-        verify, chance = self._terms.verify, self._chance()
-        if not posted or verify == 0 or chance * verify >= 1:
+            return spread(posted_of(connection, request), self._terms.first_samples)
+        drawn = self._chance() * self._terms.verify
+        if self._terms.verify == 0 or drawn >= 1:
             return []
-        return [posted[int(chance * verify * len(posted))]]
+        posted = posted_of(connection, request)
+        return posted[int(drawn * len(posted)) :][:1]
 
     def _no_status(self, poll: Poll, answer: Answer) -> None:
         with self._engine.begin() as connection:

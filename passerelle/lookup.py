@@ -88,8 +88,10 @@ class Lookup:
     def _find(self, firm: Firm, sent: Sent, wanted: EntryFilter) -> Found | Answer:
         """Where an answer may not hold all, each account is asked for by itself, then its place."""
         rows = self._ask(firm, sent.folder, wanted)
-        if isinstance(rows, Answer) or len(rows) < MOST_ROWS:
-            return rows if isinstance(rows, Answer) else Found(rows, complete=True)
+        if isinstance(rows, Answer):
+            return rows
+        if len(rows) < MOST_ROWS:
+            return Found(rows, complete=True)
         accounts = {line["compte"] for line in sent.lines} | {row.account for row in rows}
         found: list[Row] = []
         complete = True
@@ -100,7 +102,7 @@ class Lookup:
                 part = self._ask(firm, sent.folder, narrow)
             if isinstance(part, Answer):
                 return part
-            # Idem.
+            # As above: each part would hold all of them.
             found += [row for row in part if row.account == account]
             # No row: it may be written with other zeros on the right.
             complete &= 0 < len(part) < MOST_ROWS

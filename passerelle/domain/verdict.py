@@ -97,7 +97,7 @@ def twin_key(place: Place, sent: Sequence[Moved]) -> bytes:
 
 def judge_by_origin(sent: Sequence[Moved], found: Found, origin: str) -> Verdict:
     """What an answer says that was asked for by an origin."""
-    shown = Counter(row.moved for row in found.rows if same_origin(row.origin, origin))
+    shown = Counter(row.moved for row in found.rows if _same_origin(row.origin, origin))
     wanted = Counter(sent)
     if shown == wanted:
         # All that was sent is there, whatever Loop may not have shown.
@@ -105,7 +105,7 @@ def judge_by_origin(sent: Sequence[Moved], found: Found, origin: str) -> Verdict
     if not found.complete:
         return Verdict.INCOMPLETE
     if not shown:
-        # Rows of other origins: the filter was ignored (below, too).
+        # Rows of other origins: the filter was ignored, so who knows what was left out.
         return Verdict.INCOMPLETE if found.rows else Verdict.ABSENT
     if shown <= wanted:
         return Verdict.PARTIAL
@@ -130,24 +130,16 @@ def judge_by_piece(
         return Verdict.PRESENT
     if times != (before or 0):
         return Verdict.AMBIGUOUS
-    return _of_the_rest(Counter(sent), times, found, place, twins)
-
-
-def _of_the_rest(
-    wanted: Counter[Moved], times: int, found: Found, place: Place, twins: Collection[str]
-) -> Verdict:
-    """What else stands there, when the entry does not but other entries do so many times."""
-    rest = _shown(found, place, twins)
+    wanted, rest = Counter(sent), _shown(found, place, twins)
     for _ in range(times):
         rest -= wanted
-    if rest and _amounts(rest) == _amounts(wanted):
+    if _amounts(rest) == _amounts(wanted):
         return Verdict.DIFFERENT
     if rest & wanted:
         return Verdict.PARTIAL
-    if any(row.place != place for row in found.rows):
-        # The filter was ignored, so who knows what was left out.
-        return Verdict.INCOMPLETE
-    return Verdict.ABSENT
+    # Rows of other places, as above.
+    ignored = any(row.place != place for row in found.rows)
+    return Verdict.INCOMPLETE if ignored else Verdict.ABSENT
 
 
 def count(
@@ -164,7 +156,7 @@ def _shown(found: Found, place: Place, twins: Collection[str]) -> Counter[Moved]
     return Counter(
         row.moved
         for row in found.rows
-        if row.place == place and not any(same_origin(row.origin, twin) for twin in twins)
+        if row.place == place and not any(_same_origin(row.origin, twin) for twin in twins)
     )
 
 
@@ -172,7 +164,7 @@ def _amounts(lines: Counter[Moved]) -> Counter[tuple[Decimal, Decimal]]:
     return Counter((line.debit, line.credit) for line in lines.elements())
 
 
-def same_origin(shown: str | None, origin: str) -> bool:
+def _same_origin(shown: str | None, origin: str) -> bool:
     return shown is not None and shown.strip("{}").casefold() == origin.casefold()
 
 

@@ -145,24 +145,18 @@ def _taken(
     ).one_or_none()
     if row is None:
         return None
-    sent = _sent(row.folder_id, row.folder, row.lines, row.twins, row.count_before)
+    found = row._asdict()
+    sent = _sent(*(found.pop(name) for name in _SENT))
+    before = found.pop("before")
     return Question(
-        entry=row.entry,
-        state=State(row.state),
-        import_id=row.import_id,
-        firm_id=row.firm_id,
         sent=sent,
-        asked=row.asked,
-        open_seconds=row.open_seconds,
-        absent_seconds=row.absent_seconds,
-        failed_seconds=row.failed_seconds,
-        done=row.done,
-        message=row.message,
-        before=None if row.before is None else Verdict(row.before),
-        api_key=row.api_key,
-        api_secret=row.api_secret,
-        subscription_key=row.subscription_key,
+        state=State(found.pop("state")),
+        before=None if before is None else Verdict(before),
+        **found,
     )
+
+
+_SENT = ("folder_id", "folder", "lines", "twins", "count_before")
 
 
 def _sent(

@@ -1,4 +1,4 @@
-"""What a read of Loop that was not answered asks for."""
+"""What a call to Loop that was not answered asks for."""
 
 from sqlalchemy import Connection
 
@@ -15,7 +15,13 @@ def heed(
     if answer.reason is not None:
         hold(connection, refusal(firm_id, folder_id, answer.reason, answer.message))
     elif answer.sort is Sort.PAUSE or answer.down:
-        failures = pauses.failures(connection, firm_id)
-        delay = retry_delay(failures, chance, answer.retry_after)
-        throttled = answer.sort is Sort.PAUSE
-        pauses.pause(connection, firm_id, delay, answer.message, throttled=throttled)
+        back_off(connection, firm_id, answer, chance)
+
+
+def back_off(connection: Connection, firm_id: int, answer: Answer, chance: float) -> float:
+    """Leave Loop alone for this firm; for how many seconds."""
+    failures = pauses.failures(connection, firm_id)
+    delay = retry_delay(failures, chance, answer.retry_after)
+    throttled = answer.sort is Sort.PAUSE
+    pauses.pause(connection, firm_id, delay, answer.message, throttled=throttled)
+    return delay

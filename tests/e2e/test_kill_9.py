@@ -17,14 +17,8 @@ from sqlalchemy import text
 from support.events import JsonObject, purchase
 from support.servers import Servers
 from support.simulator import until
-from support.stack import Stack, running_stack
+from support.stack import QUICK_LEASES, Stack, running_stack
 
-QUICK = {
-    "PASSERELLE_SEND_SECONDS": "1",
-    "PASSERELLE_CALL_SECONDS": "2",
-    "PASSERELLE_LEASE_SECONDS": "3",
-    "PASSERELLE_VISIBILITY_SECONDS": "4",
-}
 STEPS = ("claim", "mark", "call", "record")
 ENTRIES = 3
 
@@ -91,7 +85,9 @@ def die_during_the_call(stack: Stack, folder: str) -> str:
 
 @pytest.fixture(scope="module")
 def stack(servers: Servers, template: str) -> Iterator[Stack]:
-    with running_stack(servers, template, {"import_ms": 20}, broker_number=7, **QUICK) as running:
+    with running_stack(
+        servers, template, {"import_ms": 20}, broker_number=7, **QUICK_LEASES
+    ) as running:
         yield running
 
 

@@ -11,18 +11,8 @@ from sqlalchemy import text
 from support.events import JsonObject, purchase
 from support.servers import Servers
 from support.simulator import until
-from support.stack import Stack, running_stack
+from support.stack import QUICK, Stack, running_stack
 
-# Hours become seconds; the order of them stays what it is.
-QUICK = {
-    "PASSERELLE_SEND_SECONDS": "1",
-    "PASSERELLE_CALL_SECONDS": "2",
-    "PASSERELLE_LEASE_SECONDS": "3",
-    "PASSERELLE_VISIBILITY_SECONDS": "4",
-    "PASSERELLE_GATEWAY_SECONDS": "3",
-    "PASSERELLE_SETTLE_SECONDS": "5",
-    "PASSERELLE_READ_GAP_SECONDS": "1",
-}
 ENTRIES = 4
 # What happens to a request, and how many of its entries Loop booked.
 LOST = {

@@ -12,18 +12,9 @@ from sqlalchemy import text
 from support.events import JsonObject, purchase
 from support.servers import Servers
 from support.simulator import until
-from support.stack import running_stack
+from support.stack import QUICK, running_stack
 from support.watch import Violation
 
-QUICK = {
-    "PASSERELLE_SEND_SECONDS": "1",
-    "PASSERELLE_CALL_SECONDS": "2",
-    "PASSERELLE_LEASE_SECONDS": "3",
-    "PASSERELLE_VISIBILITY_SECONDS": "4",
-    "PASSERELLE_GATEWAY_SECONDS": "3",
-    "PASSERELLE_SETTLE_SECONDS": "5",
-    "PASSERELLE_READ_GAP_SECONDS": "1",
-}
 FOLDER = "WATCHED"
 SCENARIO = {"import_ms": 20}
 

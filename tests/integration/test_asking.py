@@ -250,6 +250,12 @@ def gap_passes(shop: Workshop) -> None:
     shop.execute("UPDATE attempts SET absent_at = absent_at - interval '61 s'")
 
 
+def ask_twice(shop: Workshop) -> None:
+    shop.ask()
+    gap_passes(shop)
+    shop.ask()
+
+
 def has_control(shop: Workshop, number: int = 900, folder: str = FOLDER) -> None:
     """An entry of the folder that Loop said it has, and shows when it is asked."""
     answers, shop.told.answers = shop.told.answers, [accepted()]
@@ -336,9 +342,7 @@ def test_one_control_that_is_found_is_enough(shop: Workshop) -> None:
     has_control(shop, 901)
     shop.told.books = kept
     has_settled(shop)
-    shop.ask()
-    gap_passes(shop)
-    shop.ask()
+    ask_twice(shop)
     assert shop.state() == "waiting"
 
 
@@ -346,9 +350,7 @@ def test_an_entry_of_another_folder_of_the_firm_serves_as_a_control(shop: Worksh
     shop.registration.add_folder(FIRM, "DEMO000002", FolderTerms())
     has_control(shop, folder="DEMO000002")
     has_settled(shop)
-    shop.ask()
-    gap_passes(shop)
-    shop.ask()
+    ask_twice(shop)
     assert shop.state() == "waiting"
 
 
@@ -431,9 +433,7 @@ def test_lines_like_it_under_its_piece_are_left_to_a_person(shop: Workshop) -> N
     has_control(shop)
     has_settled(shop)
     shop.told.by_piece = [replace(row, origin=None) for row in booked(shop)]
-    shop.ask()
-    gap_passes(shop)
-    shop.ask()
+    ask_twice(shop)
     assert (shop.state(), shop.entry()["reason"]) == ("parked", "undecided")
     assert shop.attempts()[0] is None
 
@@ -624,9 +624,7 @@ def sent_twice(shop: Workshop) -> Workshop:
     """Proven absent, sent again, and synced by Loop's word."""
     has_control(shop)
     has_settled(shop)
-    shop.ask()
-    gap_passes(shop)
-    shop.ask()
+    ask_twice(shop)
     shop.time_passes()
     shop.deliver()
     shop.follow_up()

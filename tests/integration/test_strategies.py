@@ -39,6 +39,13 @@ def hours_pass(shop: Workshop) -> None:
     shop.time_passes()
 
 
+def ask_for_hours(shop: Workshop) -> None:
+    """Long enough to see twice that something is not there."""
+    for _ in range(3):
+        hours_pass(shop)
+        shop.ask()
+
+
 def strategies(shop: Workshop) -> list[str]:
     return [row["strategy"] for row in shop.rows("SELECT strategy FROM questions ORDER BY id")]
 
@@ -80,9 +87,7 @@ def test_where_loop_keeps_no_origins_absence_is_proven_by_piece(
     shop, loop = forgetful
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, LOST)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     assert (shop.state(7), shop.attempts()) == ("waiting", ["ended", "proven_absent"])
     assert strategies(shop)[-1] == "piece"
 
@@ -94,9 +99,7 @@ def test_where_loop_shows_no_control_in_any_way_nothing_is_concluded(
     loop.booked.clear()
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, LOST)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     assert (shop.state(7), shop.attempts()) == ("uncertain", ["ended", None])
 
 
@@ -109,9 +112,7 @@ def test_where_loop_ignores_the_filter_absence_is_never_believed(
     loop.ignored = WHOLE_FILTER
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, fate)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     # What is shown is there, whoever asked for it.
     assert shop.state(7) == ("synced" if fate.stored else "uncertain")
     shop.execute("UPDATE imports SET sent_at = sent_at - interval '25 hours'")
@@ -128,9 +129,7 @@ def test_where_loop_ignores_the_origin_it_is_asked_by_piece(engine: Engine, fate
     loop.ignored = {"origin"}
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, fate)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     assert shop.state(7) == ("synced" if fate.stored else "waiting")
 
 
@@ -225,9 +224,7 @@ def test_of_a_twin_it_is_counted_before_how_often_it_is_there(
     shop.submit(*twins(2))
     deliver(shop, loop, fate)
     assert (count_before(shop, 1), count_before(shop, 2)) == (None, 1)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     # The one that is there is not taken for the other.
     assert shop.state(2) == ("synced" if fate.stored else "waiting")
     shop.deliver()
@@ -265,9 +262,7 @@ def test_what_cannot_be_counted_is_sent_and_never_mistaken(
     deliver(shop, loop, LOST)
     assert count_before(shop, 2) is None
     loop.booked += kept
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     assert (shop.state(2), reason_of(shop, 2)) == ("parked", "undecided")
 
 
@@ -275,13 +270,15 @@ def test_a_twin_waits_where_loop_does_not_say_how_many_there_are(
     by_piece: tuple[Workshop, Books],
 ) -> None:
     shop, loop = by_piece
-    shop.submit(*twins(1))
+    shop.submit(*twins(1), purchase(5, piece_ref="F-5"))
     shop.deliver()
     shop.follow_up()
-    shop.submit(*twins(2), purchase(4, piece_ref="F-4"))
-    loop.down = True
+    shop.submit(*twins(2), purchase(6, piece_ref="F-5"), purchase(4, piece_ref="F-4"))
+    loop.down, loop.reads = True, 0
     deliver(shop, loop, Fate())
-    assert (shop.state(2), loop.posts) == ("waiting", [1, 1, 1])
+    assert (shop.state(2), shop.state(6), loop.posts) == ("waiting", "waiting", [1, 2, 1])
+    # Asked once is enough to know that it does not say.
+    assert loop.reads == 1
     loop.down = False
     shop.execute("UPDATE firms SET paused_until = NULL")
     deliver(shop, loop, Fate())
@@ -295,9 +292,7 @@ def test_twins_that_carry_an_origin_are_told_apart_by_it(engine: Engine) -> None
     shop.follow_up()
     shop.submit(*twins(2))
     deliver(shop, loop, LOST)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     # The twin stands under its piece, but it is known whose it is.
     assert (shop.state(2), shop.attempts()[-1]) == ("waiting", "proven_absent")
 
@@ -365,9 +360,7 @@ def test_where_one_account_has_too_many_lines_nothing_is_concluded(engine: Engin
     shop, loop = open_shop(engine)
     shop.submit(long_entry(7, 2 * MOST_ROWS, accounts=1))
     deliver(shop, loop, LOST_AND_STORED)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     assert (shop.state(7), shop.attempts()[-1]) == ("uncertain", None)
     shop.execute("UPDATE imports SET sent_at = sent_at - interval '25 hours'")
     hours_pass(shop)
@@ -383,24 +376,21 @@ def test_lines_that_stand_under_its_piece_by_the_hundred_hide_no_absence(engine:
     shop.follow_up()
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, LOST)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     assert shop.state(7) == "uncertain"
 
 
 # What was sent twice is read again by piece, too.
 
 
-def test_what_was_sent_twice_without_an_origin_is_told_if_it_is_there_twice(
-    by_piece: tuple[Workshop, Books],
+@pytest.mark.parametrize(("send_origin", "kept"), [(False, True), (True, False)])
+def test_what_landed_twice_and_once_without_an_origin_is_told(
+    engine: Engine, *, send_origin: bool, kept: bool
 ) -> None:
-    shop, loop = by_piece
+    shop, loop = open_shop(engine, send_origin=send_origin)
     shop.submit(purchase(7, piece_ref=PIECE))
-    deliver(shop, loop, Fate(answered=False, late=True))
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    deliver(shop, loop, Fate(answered=False, late=True, origin=kept))
+    ask_for_hours(shop)
     deliver(shop, loop, Fate())
     shop.follow_up()
     assert (shop.state(7), shop.cases()) == ("synced", [])
@@ -410,28 +400,11 @@ def test_what_was_sent_twice_without_an_origin_is_told_if_it_is_there_twice(
     assert shop.cases() == [("entry", "landed_twice", "open")]
 
 
-def test_what_landed_twice_and_once_without_its_origin_is_told(engine: Engine) -> None:
-    shop, loop = open_shop(engine)
-    shop.submit(purchase(7, piece_ref=PIECE))
-    deliver(shop, loop, Fate(answered=False, late=True, origin=False))
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
-    deliver(shop, loop, Fate())
-    shop.follow_up()
-    assert (shop.state(7), shop.cases()) == ("synced", [])
-    loop.land()
-    shop.ask()
-    assert shop.cases() == [("entry", "landed_twice", "open")]
-
-
 def test_a_twin_is_not_taken_for_a_second_landing(by_piece: tuple[Workshop, Books]) -> None:
     shop, loop = by_piece
     shop.submit(*twins(1))
     deliver(shop, loop, LOST)
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
+    ask_for_hours(shop)
     deliver(shop, loop, Fate())
     shop.follow_up()
     shop.submit(*twins(2))

@@ -27,6 +27,20 @@ from support.watch import Watch, watching
 from workers.app import make_app
 from workers.queues import CONSUMERS, worker_arguments
 
+# A worker that died is noticed within seconds.
+QUICK_LEASES = {
+    "PASSERELLE_SEND_SECONDS": "1",
+    "PASSERELLE_CALL_SECONDS": "2",
+    "PASSERELLE_LEASE_SECONDS": "3",
+    "PASSERELLE_VISIBILITY_SECONDS": "4",
+}
+# Hours become seconds; the order of them stays what it is.
+QUICK = QUICK_LEASES | {
+    "PASSERELLE_GATEWAY_SECONDS": "3",
+    "PASSERELLE_SETTLE_SECONDS": "5",
+    "PASSERELLE_READ_GAP_SECONDS": "1",
+}
+
 
 @dataclass(slots=True)
 class Stack:
