@@ -18,15 +18,26 @@ _LineKey = tuple[str, str, str, Decimal, Decimal]
 
 
 def wrongs(
-    plan: Plan, states: Mapping[str, Mapping[str, Any]], ledger: Sequence[JsonObject]
+    plan: Plan,
+    states: Mapping[str, Mapping[str, Any]],
+    cases: Sequence[Mapping[str, Any]],
+    ledger: Sequence[JsonObject],
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong, each with the id of the hub's entry; `states` are the rows by that id."""
+    """What is wrong, each with the id of the hub's entry; `states` are the rows by that id.
+
+    `cases` are those that nothing but an accountant's own twin makes true: of an entry that was
+    sent twice nobody can tell whether the other is its own.
+    """
     books = _Books(ledger)
     events = {event["entry"]["id"]: event for event in plan.events()}
     for entry_id, event in events.items():
         problem = _problem(plan, event, states.get(entry_id), books, events)
         if problem:
             yield entry_id, problem
+    for case in cases:
+        about = events.get(case["entry_id"])
+        if case["reason"] != "landed_twice" or about is None or not books.has_twin(about):
+            yield case["entry_id"] or "", f"a case that is not true: {case}"
     known = {_origin(event) for event in events.values()}
     for booked in ledger:
         if booked["request_id"] is not None and booked["origin"] not in known:
