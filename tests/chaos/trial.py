@@ -262,11 +262,13 @@ WHERE a.entry = e.id AND a.closed_at IS NULL
     ),
 ]
 
-# An entry that is uncertain is not asked about under a hold, and an import not under its firm's.
+# What is uncertain is not asked about and no sample read under a hold, and no import is followed
+# under its firm's.
 _STANDSTILL = text("""
 SELECT DISTINCT c.id FROM cases c
 JOIN entries e ON e.firm_id = c.firm_id AND (c.folder_id IS NULL OR c.folder_id = e.folder_id)
 JOIN firms f ON f.id = e.firm_id JOIN folders fo ON fo.id = e.folder_id
 WHERE c.state = 'open' AND c.id IN (f.held_by, fo.held_by)
-  AND (e.state = 'uncertain' OR (e.state = 'posted' AND c.id = f.held_by))
+  AND (e.state = 'uncertain' OR (
+    e.state = 'posted' AND (c.id = f.held_by OR e.read_again_at IS NOT NULL)))
 """)
