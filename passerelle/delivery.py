@@ -17,7 +17,7 @@ from passerelle.lookup import NO_TURN, Lookup
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
-from passerelle.store import claims, pauses
+from passerelle.store import claims
 from passerelle.store.cases import collision, hold, of_entry, open_case, refusal
 from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
@@ -30,6 +30,7 @@ from passerelle.store.transitions import Change, move
 from passerelle.store.twins import Twins, twins_of
 from passerelle.store.unanswered import back_off, heed
 from passerelle.store.vault import Vault
+from passerelle.turns import DELIVERING, Turns
 from schemas.event import build_entry
 from schemas.loop import dump_import, dump_line, encode, sent_moves, sent_place
 
@@ -48,8 +49,6 @@ class Terms:
     lease_seconds: float
     # A lone entry goes at once; what comes close behind it goes together.
     gather_seconds: float
-    pace_start: float
-    pace_max: float
 
 
 class Delivery:
@@ -61,48 +60,43 @@ class Delivery:
         loop: Loop,
         lookup: Lookup,
         vault: Vault,
+        turns: Turns,
         terms: Terms,
         chance: Callable[[], float],
-        sleep: Callable[[float], None],
         checkpoint: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._loop = loop
         self._lookup = lookup
         self._vault = vault
+        self._turns = turns
         self._terms = terms
         self._chance = chance
-        self._sleep = sleep
         self._checkpoint = checkpoint
 
-    def deliver(self, folder_id: int) -> bool:
-        """Make one import request for the folder; whether the next one is worth it by now."""
+    def deliver(self, folder_id: int) -> int | None:
+        """Make one import request for the folder; the folder for which the next is worth it now."""
         lease = uuid.uuid4()
         seconds, lines = self._terms.lease_seconds, self._terms.limits.batch_lines
         with self._engine.begin() as connection:
             folder = claims.lease_folder(connection, folder_id, lease, seconds, lines)
             if folder is None:
-                return False
-        sent = self._turn(folder, lease)
+                claims.heard(connection, folder_id)
+                return None
+        with self._turns.turn(folder.firm_id, DELIVERING) as granted:
+            sent = granted and self._request(folder, lease)
         with self._engine.begin() as connection:
             # Behind a read that only made the folder known nothing needs to gather.
-            gather = self._terms.gather_seconds if sent and folder.registered else 0.0
-            claims.release_folder(connection, folder_id, lease, gather)
-        if not sent:
-            return False
+            gather = self._terms.gather_seconds if folder.registered else 0.0
+            claims.release_folder(connection, folder_id, lease, gather if sent else None)
         # Looked at after the release: a bell that came before it found the folder taken.
-        with self._engine.connect() as connection:
-            return claims.is_worth(connection, folder_id, lines)
-
-    def _turn(self, folder: FolderRow, lease: uuid.UUID) -> bool:
-        """Whether a request was made."""
         with self._engine.begin() as connection:
-            wait = pauses.take_turn(
-                connection, folder.firm_id, self._terms.pace_start, self._terms.pace_max
-            )
-        if wait is None:
-            return False
-        self._sleep(wait)
+            if granted and self._turns.were_short(folder.firm_id, DELIVERING):
+                return claims.next_folder(connection, folder.firm_id, lines)
+            return folder_id if sent and claims.is_worth(connection, folder_id, lines) else None
+
+    def _request(self, folder: FolderRow, lease: uuid.UUID) -> bool:
+        """Whether a request was made that leaves room for the next."""
         credentials = Credentials.opened(folder, self._vault.open)
         if not folder.registered:
             # The POST needs a turn and a lease of its own: this read may have taken long.
@@ -115,7 +109,7 @@ class Delivery:
         reason, message = answer.reason, answer.message
         with self._engine.begin() as connection:
             if answer.sort is Sort.ACCEPTED:
-                pauses.answered(connection, folder.firm_id, self._terms.pace_max)
+                self._turns.answered(connection, folder.firm_id)
                 near = near_folder(connection, folder.firm_id, folder.code)
                 if near is None:
                     register_folder(connection, folder.id)
@@ -293,7 +287,7 @@ class Delivery:
         if outcome.pause:
             delay = back_off(connection, request.firm_id, answer, self._chance())
         elif answer.sort is not Sort.UNKNOWN:
-            pauses.answered(connection, request.firm_id, self._terms.pace_max)
+            self._turns.answered(connection, request.firm_id)
         apply(connection, request, outcome, answer.message, due_in=delay)
 
     @staticmethod

@@ -10,7 +10,6 @@ from passerelle.domain.outcome import Answer, Outcome, of_status
 from passerelle.domain.states import Reason, Scope, State
 from passerelle.loop_api.client import Credentials, Loop, Status
 from passerelle.observe import log
-from passerelle.store import pauses
 from passerelle.store.cases import Cause, heal, open_case
 from passerelle.store.engine import transact
 from passerelle.store.imports import (
@@ -24,9 +23,11 @@ from passerelle.store.imports import (
     take_poll,
     write_end,
 )
+from passerelle.store.pauses import LONGEST_WAIT
 from passerelle.store.questions import read_back
 from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
+from passerelle.turns import READING, Turns
 
 STUCK = "Loop has not ended this import for a day; its entries stay posted and are not sent again."
 ENDED_BADLY = "Loop ended the import with an error and did not say why; its history tells more."
@@ -45,7 +46,6 @@ class FollowUpTerms:
     read_gap_seconds: float
     first_samples: int
     verify: int
-    pace: tuple[float, float]
 
 
 class FollowUp:
@@ -54,36 +54,41 @@ class FollowUp:
         engine: Engine,
         loop: Loop,
         vault: Vault,
+        turns: Turns,
         terms: FollowUpTerms,
         chance: Callable[[], float],
-        sleep: Callable[[float], None],
     ) -> None:
         self._engine = engine
         self._loop = loop
         self._vault = vault
+        self._turns = turns
         self._terms = terms
         self._chance = chance
-        self._sleep = sleep
 
     def follow_up(self, import_ids: Sequence[int]) -> None:
         """Ask Loop how far these imports are, each that is due, and record what it says."""
         for import_id in import_ids:
             with self._engine.begin() as connection:
                 poll = take_poll(connection, import_id, self._terms.poll_seconds)
-                if poll is None:
-                    continue
-                wait = pauses.take_turn(connection, poll.firm_id, *self._terms.pace)
-                if wait is None:
-                    # Loop was not asked, so this is no poll.
-                    poll_again(connection, poll.id, poll.polls, None, pauses.LONGEST_WAIT)
-                    continue
-            self._sleep(wait)
-            credentials = Credentials.opened(poll, self._vault.open)
-            said = self._loop.import_status(credentials, poll.request_id)
-            if isinstance(said, Answer):
+            if poll is None:
+                continue
+            said = self._ask(poll)
+            if said is None:
+                # Loop was not asked, so this is no poll.
+                with self._engine.begin() as connection:
+                    poll_again(connection, poll.id, poll.polls, None, LONGEST_WAIT)
+            elif isinstance(said, Answer):
                 self._no_status(poll, said)
             else:
                 self._record(poll, said)
+
+    def _ask(self, poll: Poll) -> Status | Answer | None:
+        """None where the firm's requests have no turn free just now."""
+        with self._turns.turn(poll.firm_id, READING) as granted:
+            if not granted:
+                return None
+            credentials = Credentials.opened(poll, self._vault.open)
+            return self._loop.import_status(credentials, poll.request_id)
 
     def _wait(self, poll: Poll, status: int | None) -> None:
         with self._engine.begin() as connection:
@@ -100,7 +105,7 @@ class FollowUp:
         elif outcome is not None and outcome.to is State.UNCERTAIN:
             message = message or ENDED_BADLY
         with self._engine.begin() as connection:
-            pauses.answered(connection, poll.firm_id, self._terms.pace[1])
+            self._turns.answered(connection, poll.firm_id)
         if outcome is None:
             self._wait(poll, status.status)
             return

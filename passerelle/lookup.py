@@ -1,6 +1,5 @@
 """Looking for entries in Loop: two strategies behind one door (engine rules 10 and 13)."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,9 +15,9 @@ from passerelle.domain.verdict import (
     judge_by_piece,
 )
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Sealed
-from passerelle.store import pauses
 from passerelle.store.questions import Seen, Sent
 from passerelle.store.vault import Vault
+from passerelle.turns import READING, Turns
 from schemas.loop import sent_moves, sent_place
 
 
@@ -36,19 +35,11 @@ NO_TURN = Answer(Sort.AGAIN, "The firm's requests have no turn free just now.")
 class Lookup:
     """Every request has a turn of its own in the firm's pace; no transaction is open meanwhile."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        loop: Loop,
-        vault: Vault,
-        pace: tuple[float, float],
-        sleep: Callable[[float], None],
-    ) -> None:
+    def __init__(self, engine: Engine, loop: Loop, vault: Vault, turns: Turns) -> None:
         self._engine = engine
         self._loop = loop
         self._vault = vault
-        self._pace = pace
-        self._sleep = sleep
+        self._turns = turns
 
     def look(self, firm: Firm, sent: Sent, strategy: Strategy) -> Seen | Answer:
         """What Loop shows of an entry; an Answer where it did not say."""
@@ -109,15 +100,14 @@ class Lookup:
         return Found(found, complete)
 
     def _ask(self, firm: Firm, folder: str, wanted: EntryFilter) -> list[Row] | Answer:
-        with self._engine.begin() as connection:
-            wait = pauses.take_turn(connection, firm.firm_id, *self._pace)
-        if wait is None:
-            return NO_TURN
-        self._sleep(wait)
-        said = self._loop.find_entries(Credentials.opened(firm, self._vault.open), folder, wanted)
+        with self._turns.turn(firm.firm_id, READING) as granted:
+            if not granted:
+                return NO_TURN
+            credentials = Credentials.opened(firm, self._vault.open)
+            said = self._loop.find_entries(credentials, folder, wanted)
         if not isinstance(said, Answer):
             with self._engine.begin() as connection:
-                pauses.answered(connection, firm.firm_id, self._pace[1])
+                self._turns.answered(connection, firm.firm_id)
         return said
 
 

@@ -17,10 +17,12 @@ from passerelle.followup import FollowUp, FollowUpTerms
 from passerelle.intake import Intake
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
+from passerelle.probing import Probing
 from passerelle.registration import Registration
 from passerelle.settling import Settling
 from passerelle.store.engine import make_engine
 from passerelle.store.vault import Vault
+from passerelle.turns import Turns
 from passerelle.upkeep import Upkeep
 
 _POOL_SIZE = 32
@@ -83,9 +85,16 @@ class Runtime:
 
     @cached_property
     def lookup(self) -> Lookup:
-        settings = self.settings
-        pace = (settings.pace_start, settings.pace_max)
-        return Lookup(self.engine, self.loop, self.vault, pace, time.sleep)
+        return Lookup(self.engine, self.loop, self.vault, self.turns)
+
+    @cached_property
+    def turns(self) -> Turns:
+        pace = (self.settings.pace_start, self.settings.pace_max)
+        return Turns(self.engine, pace, time.sleep)
+
+    @cached_property
+    def probing(self) -> Probing:
+        return Probing(self.engine, self.loop, self.vault, self.turns)
 
     @cached_property
     def intake(self) -> Intake:
@@ -99,16 +108,14 @@ class Runtime:
             self.loop,
             self.lookup,
             self.vault,
+            self.turns,
             Terms(
                 limits=self.limits,
                 send_origin=settings.readback == "origin",
                 lease_seconds=settings.lease_seconds,
                 gather_seconds=_GATHER_SECONDS,
-                pace_start=settings.pace_start,
-                pace_max=settings.pace_max,
             ),
             self._chance,
-            time.sleep,
             self._checkpoint,
         )
 
@@ -119,15 +126,14 @@ class Runtime:
             self.engine,
             self.loop,
             self.vault,
+            self.turns,
             FollowUpTerms(
                 poll_seconds=settings.lease_seconds,
                 read_gap_seconds=settings.read_gap_seconds,
                 first_samples=_FIRST_SAMPLES,
                 verify=settings.verify,
-                pace=(settings.pace_start, settings.pace_max),
             ),
             self._chance,
-            time.sleep,
         )
 
     @cached_property

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from passerelle.domain.backoff import ASK_FIRST
 from passerelle.domain.states import State
 from passerelle.observe import log
-from passerelle.store import abandoned
+from passerelle.store import abandoned, outages
 from passerelle.store.crashes import crashed
 from passerelle.store.questions import entries_to_ask
 from passerelle.store.transitions import Change, move, open_attempts
@@ -21,11 +21,15 @@ POLLS_A_MESSAGE = 20
 
 @dataclass(frozen=True, slots=True)
 class Bells:
-    """Whom to ring for: folders to deliver; imports and entries to ask about, in groups."""
+    """Whom to ring for: folders to deliver; imports and entries to ask about, in groups.
+
+    `probe`: whether Loop, which is down, is to be asked if it is back.
+    """
 
     folders: tuple[int, ...] = ()
     imports: tuple[tuple[int, ...], ...] = ()
     entries: tuple[tuple[int, ...], ...] = ()
+    probe: bool = False
 
 
 class Upkeep:
@@ -41,7 +45,8 @@ class Upkeep:
             folders = abandoned.folders_to_ring(connection)
             polls = abandoned.imports_to_poll(connection, MOST)
             questions = entries_to_ask(connection, MOST)
-        return Bells(tuple(folders), _groups(polls), _groups(questions))
+            probe = outages.take_probe(connection)
+        return Bells(tuple(folders), _groups(polls), _groups(questions), probe)
 
     def _take_back(self) -> bool:
         """Take the entries of one dead delivery from it; whether there was one."""

@@ -2,7 +2,7 @@
 
 from tasks.base import UseCaseTask
 from tasks.bells import ring_for_folders
-from tasks.names import ASK, DELIVER, FOLLOW_UP
+from tasks.names import ASK, DELIVER, FOLLOW_UP, PROBE
 
 
 class Deliver(UseCaseTask):
@@ -10,8 +10,9 @@ class Deliver(UseCaseTask):
 
     def run(self, folder_id: int) -> None:
         """One import request for a folder; the next one queues behind the other folders'."""
-        if self.runtime().delivery.deliver(folder_id):
-            ring_for_folders(self.app, [folder_id])
+        following = self.runtime().delivery.deliver(folder_id)
+        if following is not None:
+            ring_for_folders(self.app, [following])
 
 
 class FollowUp(UseCaseTask):
@@ -27,3 +28,11 @@ class Ask(UseCaseTask):
     def run(self, entries: list[int]) -> None:
         """Whether these uncertain entries are in Loop."""
         self.runtime().asking.ask(entries)
+
+
+class Probe(UseCaseTask):
+    name = PROBE
+
+    def run(self) -> None:
+        """Whether Loop, which is down, is back."""
+        self.runtime().probing.probe()

@@ -2,7 +2,7 @@
 
 from tasks.base import UseCaseTask
 from tasks.bells import ring, ring_for_folders
-from tasks.names import ASK, DELIVERY, FOLLOW_UP, SWEEP
+from tasks.names import ASK, DELIVERY, FOLLOW_UP, PROBE, SWEEP
 
 
 class Sweep(UseCaseTask):
@@ -12,4 +12,6 @@ class Sweep(UseCaseTask):
         bells = self.runtime().upkeep.sweep()
         ring_for_folders(self.app, bells.folders)
         ring(self.app, FOLLOW_UP, DELIVERY, ([list(group)] for group in bells.imports))
+        if bells.probe:
+            ring(self.app, PROBE, DELIVERY, [[]])
         ring(self.app, ASK, DELIVERY, ([list(group)] for group in bells.entries))

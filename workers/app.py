@@ -10,13 +10,13 @@ from config.settings import Settings, SettingsError, read_table
 from passerelle.observe import configure_logs
 from passerelle.runtime import Runtime, RuntimeOfProcess
 from tasks.bells import EXPIRES
-from tasks.delivery import Ask, Deliver, FollowUp
+from tasks.delivery import Ask, Deliver, FollowUp, Probe
 from tasks.intake import Keep, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
 from tasks.upkeep import Sweep
 from workers import broker
 
-TASKS = (Submit, SubmitMany, Keep, Deliver, FollowUp, Ask, Sweep)
+TASKS = (Submit, SubmitMany, Keep, Deliver, FollowUp, Ask, Probe, Sweep)
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ CONSUMERS = (
     # Checking events is work for the processor: processes.
     Consumer(INTAKE, "prefork", 2),
     # Waiting for Loop: threads; every request has a timeout shorter than the grace period.
-    Consumer(DELIVERY, "threads", 16),
+    Consumer(DELIVERY, "threads", 32),
     Consumer(REMEDIATION, "threads", 2),
     Consumer(REFERENTIALS, "threads", 2),
     # Apart from what talks to Loop, so that lost work is found while Loop is slow.

@@ -31,7 +31,7 @@ class Answer:
     reason: Reason | None = None
     # With ACCEPTED: Loop's id of the import request.
     request_id: str | None = None
-    # With PAUSE: the seconds that Loop asked for, where it said so.
+    # The seconds that Loop, which throttles or is down, asked for, where it said so.
     retry_after: float | None = None
     # Loop or its gateway is out of order or out of reach, rather than this one request.
     down: bool = False

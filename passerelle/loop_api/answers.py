@@ -93,10 +93,10 @@ def sort_status(exchange: Exchange, at: datetime | None = None) -> Answer:
     status = exchange.status or 0
     message = _message_of(exchange)
     shown = message or f"HTTP {status}"
+    wait = retry_after(exchange, message, at or datetime.now(UTC))
     if status == HTTPStatus.TOO_MANY_REQUESTS or (
         status == HTTPStatus.FORBIDDEN and is_quota(message)
     ):
-        wait = retry_after(exchange, message, at or datetime.now(UTC))
         return Answer(Sort.PAUSE, shown, status, retry_after=wait)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         refusal = recognise(message)
@@ -105,8 +105,19 @@ def sort_status(exchange: Exchange, at: datetime | None = None) -> Answer:
         if is_subscription_refusal(message, challenge):
             reason = Reason.CREDENTIALS_REFUSED
         return Answer(Sort.PERSON, shown, status, reason=reason)
-    down = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
-    return Answer(Sort.UNKNOWN, shown, status, down=down)
+    # A redirect leads to a page of somebody else's.
+    down = (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or status == HTTPStatus.REQUEST_TIMEOUT
+        or HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    )
+    return Answer(Sort.UNKNOWN, shown, status, retry_after=wait, down=down)
+
+
+def unreadable(exchange: Exchange, message: str) -> Answer:
+    """HTTP 200 with a body that says nothing; one that is no JSON is a page instead of Loop."""
+    down = body_of(exchange) is _NOT_JSON
+    return Answer(Sort.UNKNOWN, message, HTTPStatus.OK, down=down)
 
 
 def sort_refusal(message: str) -> Answer:
@@ -130,8 +141,4 @@ def sort_import(exchange: Exchange) -> Answer:
             return Answer(Sort.ACCEPTED, "", HTTPStatus.OK, request_id=request_id)
         case Refused(_, message):
             return sort_refusal(message)
-    return Answer(
-        Sort.UNKNOWN,
-        "Loop answered HTTP 200 with neither a request id nor an error.",
-        HTTPStatus.OK,
-    )
+    return unreadable(exchange, "Loop answered HTTP 200 with neither a request id nor an error.")

@@ -22,6 +22,7 @@ from passerelle.loop_api.answers import (
     sort_import,
     sort_refusal,
     sort_status,
+    unreadable,
 )
 from passerelle.loop_api.refusals import recognise
 from schemas.loop import Refused, entry_rows, import_answer, records, status_answer
@@ -147,7 +148,7 @@ class Loop:
             return Answer(Sort.PERSON, message, HTTPStatus.OK, reason=reason)
         if isinstance(import_answer(body), Refused):
             return Status(None, message, known=False)
-        return Answer(Sort.UNKNOWN, "Loop's status cannot be read.", HTTPStatus.OK)
+        return unreadable(exchange, "Loop's status cannot be read.")
 
     def read_folder(self, credentials: Credentials, folder: str) -> Answer:
         """A cheap read that shows whether the key reaches a folder; ACCEPTED where it does.
@@ -168,7 +169,7 @@ class Loop:
                 Sort.PERSON, answer.message[:MESSAGE_LENGTH], HTTPStatus.OK, reason=reason
             )
         if records(body) is None:
-            return Answer(Sort.UNKNOWN, "Loop's list cannot be read.", HTTPStatus.OK)
+            return unreadable(exchange, "Loop's list cannot be read.")
         return Answer(Sort.ACCEPTED, "", HTTPStatus.OK)
 
     def find_entries(
@@ -185,7 +186,7 @@ class Loop:
             return sort_refusal(answer.message)
         rows = entry_rows(body)
         if rows is None:
-            return Answer(Sort.UNKNOWN, "Loop's entries cannot be read.", HTTPStatus.OK)
+            return unreadable(exchange, "Loop's entries cannot be read.")
         return rows
 
     @staticmethod

@@ -2,10 +2,14 @@
 
 from sqlalchemy import Connection, text
 
-from passerelle.store.claims import HAS_CLAIMABLE
-
-RUNG_APART = 5.0
-"""Seconds before a bell is taken for lost and rung again."""
+from passerelle.store.claims import (
+    HAS_CLAIMABLE,
+    IS_FREE,
+    IS_SILENT,
+    LEAST_RECENT,
+    RUNG_APART,
+)
+from passerelle.store.pauses import MAY_CALL, PACE
 
 LEASE_RAN_OUT = "The delivery ended without a word after it may have been sent."
 
@@ -26,19 +30,19 @@ def abandoned_delivery(connection: Connection) -> list[int]:
     return list(connection.execute(_ABANDONED).scalars())
 
 
+# Of each firm no more than can have their turn before the next sweep; the rest would be sent away.
 # What somebody else has locked is being worked on.
 _RING = text(f"""
 UPDATE folders SET rung_at = now() WHERE id IN (
-    SELECT fo.id FROM folders fo JOIN firms f ON f.id = fo.firm_id
-    WHERE f.registered_at IS NOT NULL AND f.held_by IS NULL
-      AND fo.held_by IS NULL AND (f.paused_until IS NULL OR f.paused_until <= now())
-      AND (fo.lease_until IS NULL OR fo.lease_until <= now())
-      AND (fo.gather_until IS NULL OR fo.gather_until <= now())
-      AND (fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))
-      AND {HAS_CLAIMABLE}
-    FOR NO KEY UPDATE OF fo SKIP LOCKED)
+    SELECT due.id FROM firms f CROSS JOIN LATERAL (
+        SELECT fo.id FROM folders fo
+        WHERE fo.firm_id = f.id AND {IS_FREE} AND {IS_SILENT}
+          AND (fo.gather_until IS NULL OR fo.gather_until <= now())
+          AND {HAS_CLAIMABLE}
+        ORDER BY {LEAST_RECENT} LIMIT ceil({PACE}) FOR NO KEY UPDATE OF fo SKIP LOCKED) due
+    WHERE {MAY_CALL})
 RETURNING id
-""")  # noqa: S608 a literal of a module beside this one
+""")  # noqa: S608 literals of modules beside this one
 
 
 def folders_to_ring(connection: Connection) -> list[int]:
@@ -46,15 +50,18 @@ def folders_to_ring(connection: Connection) -> list[int]:
     return sorted(connection.execute(_RING, {"apart": RUNG_APART}).scalars())
 
 
-_POLLS = text("""
+# At most half of the firm's pace until the next sweep: there are deliveries, too.
+_POLLS = text(f"""
 UPDATE imports SET rung_at = now() WHERE id IN (
-    SELECT i.id FROM imports i JOIN firms f ON f.id = i.firm_id
-    WHERE i.poll_at <= now() AND f.held_by IS NULL
-      AND (f.paused_until IS NULL OR f.paused_until <= now())
-      AND (i.rung_at IS NULL OR i.rung_at <= now() - make_interval(secs => :apart))
-    ORDER BY i.poll_at LIMIT :most FOR UPDATE OF i SKIP LOCKED)
+    SELECT due.id FROM firms f CROSS JOIN LATERAL (
+        SELECT i.id, i.poll_at FROM imports i
+        WHERE i.firm_id = f.id AND i.poll_at <= now()
+          AND (i.rung_at IS NULL OR i.rung_at <= now() - make_interval(secs => :apart))
+        ORDER BY i.poll_at LIMIT ceil({PACE} / 2) FOR UPDATE OF i SKIP LOCKED) due
+    WHERE {MAY_CALL}
+    ORDER BY due.poll_at LIMIT :most)
 RETURNING id, firm_id
-""")
+""")  # noqa: S608 idem
 
 
 def imports_to_poll(connection: Connection, most: int) -> dict[int, list[int]]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, text
 
 from passerelle.domain.states import UNSENT, State
 from passerelle.store.models import attempts
+from passerelle.store.pauses import MAY_CALL
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 
@@ -43,6 +44,13 @@ class FolderRow:
     subscription_key: bytes
 
 
+RUNG_APART = 5.0
+"""Seconds before a bell is taken for lost and rung again."""
+
+# Of `folders fo`: no bell is on its way to it; and who has waited longest for a request.
+IS_SILENT = "(fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))"
+LEAST_RECENT = "fo.gather_until NULLS FIRST, fo.id"
+
 # What may be claimed of `entries e`: nothing of the entry is on its way, be it this revision or
 # another (rules 2 and 20).
 _CLAIMABLE = """
@@ -63,6 +71,9 @@ HAS_CLAIMABLE = f"""
  ORDER BY e.due_at, e.id LIMIT 1) IS NOT NULL
 """  # noqa: S608 a literal of this module
 
+# Of `folders fo`: no hold stands against a delivery, and nobody is at it.
+IS_FREE = "fo.held_by IS NULL AND (fo.lease_until IS NULL OR fo.lease_until <= now())"
+
 # Worth a request: nothing is gathering, or a whole batch has gathered. Looks at no more entries
 # than fit one, which have two lines at least.
 _WORTH = f"""
@@ -77,11 +88,7 @@ _LEASE_FOLDER = text(f"""
 UPDATE folders fo SET
     lease = :lease, lease_until = now() + make_interval(secs => :seconds), rung_at = NULL
 FROM firms f
-WHERE fo.id = :folder_id AND f.id = fo.firm_id
-  AND fo.held_by IS NULL AND (fo.lease_until IS NULL OR fo.lease_until <= now())
-  AND f.registered_at IS NOT NULL AND f.held_by IS NULL
-  AND (f.paused_until IS NULL OR f.paused_until <= now())
-  AND {_WORTH}
+WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {IS_FREE} AND {_WORTH}
 RETURNING fo.id, fo.code, fo.registered_at IS NOT NULL AS registered, fo.create_accounts,
     f.id AS firm_id, f.code AS firm_code, f.api_key, f.api_secret, f.subscription_key
 """)  # noqa: S608 idem
@@ -101,16 +108,44 @@ def lease_folder(
     return None if row is None else FolderRow(**row._asdict())
 
 
-def release_folder(connection: Connection, folder_id: int, lease: uuid.UUID, gather: float) -> None:
-    """Give the turn back; entries gather for so many seconds before the next request."""
+def heard(connection: Connection, folder_id: int) -> None:
+    """A bell came when the folder could not be taken: the next need not wait for it."""
+    connection.execute(
+        text("UPDATE folders SET rung_at = NULL WHERE id = :folder_id AND rung_at IS NOT NULL"),
+        {"folder_id": folder_id},
+    )
+
+
+def release_folder(
+    connection: Connection, folder_id: int, lease: uuid.UUID, gather: float | None
+) -> None:
+    """Give the turn back; entries gather for so many seconds before the next request.
+
+    None where no request was made: the folder keeps its place among those that wait.
+    """
     connection.execute(
         text(
             "UPDATE folders SET lease = NULL, lease_until = NULL, "
-            "gather_until = now() + make_interval(secs => :gather) "
+            "gather_until = coalesce(now() + make_interval(secs => :gather), gather_until) "
             "WHERE id = :folder_id AND lease = :lease"
         ),
         {"folder_id": folder_id, "lease": lease, "gather": gather},
     )
+
+
+_NEXT = text(f"""
+UPDATE folders SET rung_at = now() WHERE id = (
+    SELECT fo.id FROM folders fo JOIN firms f ON f.id = fo.firm_id
+    WHERE f.id = :firm_id AND {MAY_CALL} AND {IS_FREE} AND {IS_SILENT} AND {_WORTH}
+    ORDER BY {LEAST_RECENT} LIMIT 1 FOR NO KEY UPDATE OF fo SKIP LOCKED)
+RETURNING id
+""")  # noqa: S608 idem
+
+
+def next_folder(connection: Connection, firm_id: int, lines: int) -> int | None:
+    """Of the firm's folders that wait for a request, the one that has waited longest."""
+    values = {"firm_id": firm_id, "lines": lines, "apart": RUNG_APART}
+    return connection.execute(_NEXT, values).scalar_one_or_none()
 
 
 _IS_WORTH = text(f"SELECT {_WORTH} FROM folders fo WHERE fo.id = :folder_id")  # noqa: S608 idem
@@ -123,20 +158,21 @@ def is_worth(connection: Connection, folder_id: int, lines: int) -> bool:
     )
 
 
-_HOLDS = text("""
-SELECT coalesce(f.held_by, fo.held_by) AS held_by FROM folders fo JOIN firms f ON f.id = fo.firm_id
+_UNDISTURBED = text(f"""
+SELECT fo.id FROM folders fo JOIN firms f ON f.id = fo.firm_id
 WHERE fo.id = :folder_id AND fo.lease = :lease AND fo.lease_until > now()
+  AND fo.held_by IS NULL AND {MAY_CALL}
 FOR KEY SHARE OF f, fo
-""")
+""")  # noqa: S608 a literal of a module beside this one
 
 
 def _undisturbed(connection: Connection, folder_id: int, lease: uuid.UUID) -> bool:
-    """Whether the folder's turn is still ours and no hold has come.
+    """Whether the folder's turn is still ours and no hold, pause or outage has come.
 
     Comes before any entry is locked: who opens a hold locks the folder first, too.
     """
-    row = connection.execute(_HOLDS, {"folder_id": folder_id, "lease": lease}).one_or_none()
-    return row is not None and row.held_by is None
+    row = connection.execute(_UNDISTURBED, {"folder_id": folder_id, "lease": lease}).first()
+    return row is not None
 
 
 _DUE = text(f"""

@@ -84,6 +84,8 @@ firms = Table(
     # Requests a second, and when the next request has its turn.
     Column("pace", Float),
     _time("next_turn_at"),
+    # The pace at which Loop throttled last.
+    Column("throttled_pace", Float),
     _since("created_at"),
     ForeignKeyConstraint(["id", "held_by"], ["cases.firm_id", "cases.id"], use_alter=True),
     CheckConstraint(
@@ -94,6 +96,20 @@ firms = Table(
     Index("uq_firms_code_key_registered", "code_key", unique=True,
           postgresql_where=text("registered_at IS NOT NULL")),
 )  # fmt: skip
+
+# Whether Loop is down, for all firms; one row.
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # Failures in a row, of whichever firms, and what the last one said.
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("message", Text),
+    # Down since; and when it may be asked next whether it is back.
+    _time("since"),
+    _time("probe_at"),
+    CheckConstraint("id = 1", name="one"),
+)
 
 folders = Table(
     "folders",
@@ -212,8 +228,9 @@ entries = Table(
     Index("ix_entries_unsent", "folder_id", "due_at", "id",
           postgresql_where=text("state IN ('received', 'waiting')")),
     # When Loop is asked about what is uncertain.
-    Index("ix_entries_uncertain", "due_at", postgresql_where=text("state = 'uncertain'")),
-    Index("ix_entries_read_again_at", "read_again_at",
+    Index("ix_entries_uncertain", "firm_id", "due_at",
+          postgresql_where=text("state = 'uncertain'")),
+    Index("ix_entries_read_again_at", "firm_id", "read_again_at",
           postgresql_where=text("read_again_at IS NOT NULL")),
     Index("ix_entries_lease_until", "lease_until", postgresql_where=text("state = 'posting'")),
     Index("ix_entries_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
@@ -265,7 +282,7 @@ imports = Table(
     _time("settled_at"),
     UniqueConstraint("firm_id", "id"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
-    Index("ix_imports_poll_at", "poll_at", postgresql_where=text("poll_at IS NOT NULL")),
+    Index("ix_imports_poll_at", "firm_id", "poll_at", postgresql_where=text("poll_at IS NOT NULL")),
     # How long a firm's imports take, and which of them Loop has for sure.
     Index("ix_imports_done", "firm_id", "ended_at", postgresql_where=text("status = 3")),
     # Whether one is a folder's first.

@@ -2,8 +2,18 @@
 
 from sqlalchemy import Connection, text
 
-# A turn that is further away is not taken: it would be lost if its holder died.
+# Of `firms f`: nothing of its own stands against calling Loop; and Loop is not down, either.
+IS_OPEN = """
+f.registered_at IS NOT NULL AND f.held_by IS NULL
+AND (f.paused_until IS NULL OR f.paused_until <= now())
+"""
+MAY_CALL = f"{IS_OPEN} AND NOT EXISTS (SELECT FROM outages WHERE since IS NOT NULL)"
+
+# Of `firms f`, requests a second; it is set with the first request.
+PACE = "coalesce(f.pace, 1)"
+
 LONGEST_WAIT = 2.0
+"""Seconds. A turn that is further away is not taken: it would be lost if its holder died."""
 
 _TAKE_TURN = text("""
 UPDATE firms SET
@@ -11,19 +21,32 @@ UPDATE firms SET
     next_turn_at = greatest(coalesce(next_turn_at, clock_timestamp()), clock_timestamp())
         + make_interval(secs => 1 / least(:most, coalesce(pace, :start)))
 WHERE id = :firm_id AND coalesce(next_turn_at, clock_timestamp())
-    <= clock_timestamp() + make_interval(secs => :longest)
+    <= clock_timestamp() + make_interval(
+        secs => least(:longest, :ahead / least(:most, coalesce(pace, :start))))
 RETURNING greatest(0, extract(epoch FROM next_turn_at - clock_timestamp()) - 1 / pace)::float
 """)
 
 
-def take_turn(connection: Connection, firm_id: int, start: float, most: float) -> float | None:
-    """Seconds until this firm's next request may go out; None where the queue is too long."""
+def take_turn(
+    connection: Connection, firm_id: int, start: float, most: float, ahead: int
+) -> float | None:
+    """Seconds until this firm's next request may go out; None behind more than `ahead` others."""
     return connection.execute(
-        _TAKE_TURN, {"firm_id": firm_id, "start": start, "most": most, "longest": LONGEST_WAIT}
+        _TAKE_TURN,
+        {
+            "firm_id": firm_id,
+            "start": start,
+            "most": most,
+            "ahead": ahead,
+            "longest": LONGEST_WAIT,
+        },
     ).scalar_one_or_none()
 
 
+# Requests a second more for each answer: fast until Loop has throttled once, from then on in
+# hundredths of the pace that was too much, or every few seconds would end in a pause.
 _GROWTH = 0.5
+_CAREFUL = 0.01
 _SLOWEST = 0.2
 
 
@@ -37,10 +60,11 @@ def answered(connection: Connection, firm_id: int, most: float) -> None:
     connection.execute(
         text(
             "UPDATE firms SET failures = 0, paused_until = NULL, pause_reason = NULL, "  # noqa: S608 a literal of this module
-            f"pace = least(:most, pace + :growth) WHERE id = :firm_id AND NOT {_PAUSED} "
+            "pace = least(:most, pace + coalesce(:careful * throttled_pace, :growth)) "
+            f"WHERE id = :firm_id AND NOT {_PAUSED} "
             "AND (failures > 0 OR paused_until IS NOT NULL OR pace < :most)"
         ),
-        {"firm_id": firm_id, "most": most, "growth": _GROWTH},
+        {"firm_id": firm_id, "most": most, "growth": _GROWTH, "careful": _CAREFUL},
     )
 
 
@@ -65,7 +89,8 @@ def pause(
             "UPDATE firms SET pause_reason = :reason, paused_until = greatest("  # noqa: S608 idem
             "coalesce(paused_until, now()), now() + make_interval(secs => :seconds)), "
             f"pace = CASE WHEN :throttled AND NOT {_PAUSED} THEN greatest(:slowest, pace / 2) "
-            "ELSE pace END WHERE id = :firm_id"
+            f"ELSE pace END, throttled_pace = CASE WHEN :throttled AND NOT {_PAUSED} THEN pace "
+            "ELSE throttled_pace END WHERE id = :firm_id"
         ),
         {
             "firm_id": firm_id,

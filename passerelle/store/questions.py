@@ -9,7 +9,8 @@ from sqlalchemy import Connection, TextClause, text
 
 from passerelle.domain.states import Closing, State
 from passerelle.domain.verdict import Strategy, Verdict
-from passerelle.store.abandoned import RUNG_APART
+from passerelle.store.claims import RUNG_APART
+from passerelle.store.pauses import MAY_CALL, PACE
 
 _LOOK_AGAIN_SECONDS = 3600.0
 
@@ -71,19 +72,20 @@ class Question:
 # Nobody is asked while the firm is held or left alone, or the folder is held, but for what landed
 # differently there: reading goes on. Ringing takes the place of a turn for as long as a bell may
 # be on its way.
-_MAY_ASK = """
-f.held_by IS NULL AND (f.paused_until IS NULL OR f.paused_until <= now())
-AND (fo.held_by IS NULL OR EXISTS (
+_MAY_ASK = f"""
+{MAY_CALL} AND (fo.held_by IS NULL OR EXISTS (
     SELECT FROM cases c WHERE c.id = fo.held_by AND c.reason = 'landed_differently'))
 """
-_RING = """
-UPDATE entries SET {due} = now() + make_interval(secs => :apart) WHERE id IN (
-    SELECT e.id FROM entries e
-    JOIN folders fo ON fo.id = e.folder_id JOIN firms f ON f.id = e.firm_id
-    WHERE {which} AND e.{due} <= now() AND f.registered_at IS NOT NULL AND {may_ask}
-    ORDER BY e.{due} LIMIT :most FOR UPDATE OF e SKIP LOCKED)
+# Of each firm half of its pace until the next sweep: there are deliveries, too.
+_RING = f"""
+UPDATE entries SET {{due}} = now() + make_interval(secs => :apart) WHERE id IN (
+    SELECT due.id FROM firms f CROSS JOIN LATERAL (
+        SELECT e.id, e.{{due}} FROM entries e JOIN folders fo ON fo.id = e.folder_id
+        WHERE e.firm_id = f.id AND {{which}} AND e.{{due}} <= now() AND {{may_ask}}
+        ORDER BY e.{{due}} LIMIT ceil({PACE} / 2) FOR UPDATE OF e SKIP LOCKED) due
+    ORDER BY due.{{due}} LIMIT :most)
 RETURNING id, folder_id
-"""
+"""  # noqa: S608 literals of this module and one beside it
 _RINGS = [
     text(_RING.format(due="due_at", which="e.state = 'uncertain'", may_ask=_MAY_ASK)),
     text(_RING.format(due="read_again_at", which="e.read_again_at IS NOT NULL", may_ask=_MAY_ASK)),

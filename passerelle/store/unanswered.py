@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from passerelle.domain.backoff import retry_delay
 from passerelle.domain.outcome import Answer, Sort
-from passerelle.store import pauses
+from passerelle.store import outages, pauses
 from passerelle.store.cases import hold, refusal
 
 
@@ -24,4 +24,6 @@ def back_off(connection: Connection, firm_id: int, answer: Answer, chance: float
     delay = retry_delay(failures, chance, answer.retry_after)
     throttled = answer.sort is Sort.PAUSE
     pauses.pause(connection, firm_id, delay, answer.message, throttled=throttled)
+    if answer.down:
+        outages.count_failure(connection, answer.message)
     return delay

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from passerelle.domain.outcome import Answer
 from passerelle.domain.states import Reason
 from passerelle.loop_api.client import Credentials
+from passerelle.turns import Turns
 from support.events import JsonObject, credit, debit, purchase
 from support.workshop import (
     AGAIN,
@@ -94,7 +95,7 @@ def test_folders_of_one_firm_go_side_by_side(engine: Engine) -> None:
 
 
 def test_a_delivery_that_finds_the_folder_taken_sends_nothing(shop: Workshop) -> None:
-    found: list[bool] = []
+    found: list[int | None] = []
     shop.submit(small(1))
 
     def meanwhile() -> None:
@@ -104,7 +105,7 @@ def test_a_delivery_that_finds_the_folder_taken_sends_nothing(shop: Workshop) ->
     shop.told.during = meanwhile
     # The first says that more is due: what came meanwhile is not forgotten.
     assert shop.deliver()
-    assert found == [False]
+    assert found == [None]
     assert (shop.state(1), shop.state(2)) == ("posted", "received")
 
 
@@ -275,7 +276,7 @@ def test_a_claim_waits_for_a_hold_that_is_being_opened(shop: Workshop) -> None:
         leased.set()
         assert opening.wait(20)
 
-    shop.slept = _Sleeper(sleep)
+    shop.turns = Turns(shop.engine, (1000.0, 1000.0), sleep)
     delivery = shop.another_delivery()
     delivered = background(lambda: delivery.deliver(shop.folder_id()))
     assert leased.wait(20)
@@ -285,17 +286,6 @@ def test_a_claim_waits_for_a_hold_that_is_being_opened(shop: Workshop) -> None:
     assert not delivered.result(30)
     assert shop.states() == {"parked": 1}
     assert shop.told.bodies == []
-
-
-class _Sleeper(list[float]):
-    """Calls a function instead of keeping the seconds."""
-
-    def __init__(self, sleep: Callable[[float], None]) -> None:
-        super().__init__()
-        self._sleep = sleep
-
-    def append(self, seconds: float) -> None:
-        self._sleep(seconds)
 
 
 def test_a_hold_that_comes_during_the_mark_leaves_the_entry_on_its_way(shop: Workshop) -> None:

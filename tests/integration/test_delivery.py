@@ -334,7 +334,7 @@ def test_loop_is_asked_before_a_folder_of_an_events_making_is_used(shop: Worksho
     shop.submit(small(1, folder="NEW"))
     assert shop.deliver("NEW")
     assert (shop.told.asked, shop.told.bodies) == (["NEW"], [])
-    assert shop.deliver("NEW") is False
+    assert shop.deliver("NEW") is None
     assert shop.state(1) == "posted"
     shop.submit(small(2, folder="NEW"))
     shop.deliver("NEW")

@@ -16,9 +16,9 @@ def shop(engine: Engine) -> Workshop:
     return made
 
 
-def turn(shop: Workshop) -> float | None:
+def turn(shop: Workshop, ahead: int = 4) -> float | None:
     with shop.engine.begin() as connection:
-        return pauses.take_turn(connection, 1, START, MOST)
+        return pauses.take_turn(connection, 1, START, MOST, ahead)
 
 
 def answered(shop: Workshop) -> None:
@@ -49,13 +49,25 @@ def test_turns_are_as_far_apart_as_the_pace_says(shop: Workshop) -> None:
     assert waits[0] == 0
 
 
-def test_a_turn_too_far_away_is_not_taken(shop: Workshop) -> None:
-    waits = [turn(shop) for _ in range(30)]
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_behind_too_many_others_no_turn_is_taken(shop: Workshop, ahead: int) -> None:
+    waits = [turn(shop, ahead) for _ in range(30)]
     taken = [wait for wait in waits if wait is not None]
-    assert 20 <= len(taken) <= 28
-    assert max(taken) <= pauses.LONGEST_WAIT
+    assert ahead + 1 <= len(taken) <= ahead + 3
     assert waits[-1] is None
-    assert firm(shop, "extract(epoch FROM next_turn_at - now())::float") < 2.2
+    assert firm(shop, "extract(epoch FROM next_turn_at - now())::float") <= (ahead + 1) / START
+
+
+def test_who_may_wait_behind_more_finds_a_turn_when_the_others_do_not(shop: Workshop) -> None:
+    while turn(shop, 4) is not None:
+        pass
+    assert (turn(shop, 4), turn(shop, 6)) == (None, pytest.approx(0.45, abs=0.1))
+
+
+def test_a_turn_too_far_away_is_not_taken(shop: Workshop) -> None:
+    shop.execute("UPDATE firms SET pace = 0.2")
+    waits = [turn(shop, 4) for _ in range(4)]
+    assert waits == [0, None, None, None]
 
 
 def test_workers_at_once_get_turns_of_their_own(shop: Workshop) -> None:
@@ -73,7 +85,11 @@ def test_the_pace_grows_while_loop_answers_and_halves_when_it_throttles(shop: Wo
     shop.time_passes()
     turn(shop)
     assert firm(shop, "pace") == 6
-    for _ in range(200):
+    # Once is enough to be careful: it is a long way back to what was too much.
+    for _ in range(40):
+        answered(shop)
+    assert 10 < firm(shop, "pace") < 12
+    for _ in range(400):
         answered(shop)
     assert firm(shop, "pace") == MOST
 
@@ -81,7 +97,7 @@ def test_the_pace_grows_while_loop_answers_and_halves_when_it_throttles(shop: Wo
 def test_a_lower_limit_takes_the_pace_down(shop: Workshop) -> None:
     turn(shop)
     with shop.engine.begin() as connection:
-        pauses.take_turn(connection, 1, 2.0, 5.0)
+        pauses.take_turn(connection, 1, 2.0, 5.0, 4)
     assert firm(shop, "pace") == 5
 
 

@@ -22,12 +22,14 @@ from passerelle.followup import FollowUp, FollowUpTerms
 from passerelle.intake import Intake, TakenIn, encode
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
+from passerelle.probing import Probing
 from passerelle.registration import FirmKeys, FolderTerms, Registration
 from passerelle.settling import Settling
 from passerelle.store.cases import Cause, close_case, hold, refusal
 from passerelle.store.models import refused_events
 from passerelle.store.revisions import settle
 from passerelle.store.vault import Vault
+from passerelle.turns import Turns
 from passerelle.upkeep import Bells, Upkeep
 from schemas.loop import sent_moves, sent_place
 from support.simulator import until
@@ -131,7 +133,6 @@ class Workshop:
         self._chance = chance
         self.told = loop if isinstance(loop, ToldLoop) else ToldLoop()
         self.loop = loop or self.told
-        self._pace = pace
         self.slept: list[float] = []
         self.limits = Limits(
             description=35,
@@ -145,18 +146,16 @@ class Workshop:
             send_origin=send_origin,
             lease_seconds=lease_seconds,
             gather_seconds=gather_seconds,
-            pace_start=pace[0],
-            pace_max=pace[1],
         )
         self.vault = Vault([_KEY])
         self.registration = Registration(engine, self.vault)
         self.intake = Intake(engine, self.limits)
         self.upkeep = Upkeep(engine, self._chance)
         self._atomic = atomic
-        terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify, pace)
-        self.followup = FollowUp(
-            engine, self.loop, self.vault, terms, self._chance, self.slept.append
-        )
+        terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify)
+        self.turns = Turns(engine, pace, self.slept.append)
+        self.followup = FollowUp(engine, self.loop, self.vault, self.turns, terms, self._chance)
+        self.probing = Probing(engine, self.loop, self.vault, self.turns)
         self.delivery = self.another_delivery()
         self.settling = Settling(engine)
         self.asking = self.another_asking(self.loop)
@@ -169,14 +168,14 @@ class Workshop:
             loop or self.loop,
             self.lookup(loop or self.loop),
             self.vault,
+            self.turns,
             self.terms,
             self._chance,
-            self.slept.append,
             checkpoint,
         )
 
     def lookup(self, loop: Loop) -> Lookup:
-        return Lookup(self.engine, loop, self.vault, self._pace, self.slept.append)
+        return Lookup(self.engine, loop, self.vault, self.turns)
 
     def another_asking(self, loop: Loop) -> Asking:
         terms = AskingTerms(
@@ -201,7 +200,7 @@ class Workshop:
         found: int = self.row("SELECT id FROM folders WHERE code = :code", code=code)["id"]
         return found
 
-    def deliver(self, code: str = FOLDER) -> bool:
+    def deliver(self, code: str = FOLDER) -> int | None:
         return self.delivery.deliver(self.folder_id(code))
 
     def dies_at(self, step: str, code: str = FOLDER) -> None:
@@ -219,7 +218,8 @@ class Workshop:
         for _ in range(200):
             folders = self.rows("SELECT id FROM folders ORDER BY id")
             # A list: every folder has its turn.
-            if True not in [self.delivery.deliver(row["id"]) for row in folders]:
+            following = [self.delivery.deliver(row["id"]) for row in folders]
+            if not any(following):
                 return
         raise RuntimeError("always something due")
 
@@ -233,6 +233,7 @@ class Workshop:
         """Ask about everything that Loop is to be asked about, as if its time had come."""
         self.execute("UPDATE entries SET due_at = now() WHERE state = 'uncertain'")
         self.execute("UPDATE entries SET read_again_at = now() WHERE read_again_at > now()")
+        self.execute("UPDATE outages SET since = NULL")
         rows = self.rows(
             "SELECT id FROM entries WHERE state = 'uncertain' OR read_again_at IS NOT NULL "
             "ORDER BY id"
@@ -259,6 +260,7 @@ class Workshop:
         )
         self.execute("UPDATE imports SET poll_at = now(), rung_at = NULL WHERE poll_at > now()")
         self.execute("UPDATE folders SET rung_at = NULL")
+        self.execute("UPDATE outages SET since = NULL, probe_at = NULL")
 
     def rows(self, statement: str, **values: object) -> list[Mapping[str, Any]]:
         with self.engine.connect() as connection:

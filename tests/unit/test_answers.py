@@ -47,14 +47,16 @@ def test_an_accepted_import_has_a_request_id() -> None:
     ],
 )
 def test_a_200_that_is_neither_yes_nor_no_is_unknown(body: object) -> None:
-    assert sort_import(ok(body)).sort is Sort.UNKNOWN
+    answer = sort_import(ok(body))
+    assert (answer.sort, answer.down) == (Sort.UNKNOWN, False)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"{", b"\xff\xfe", b'{"accountingImportRequestId"', b"[" * 100_000]
 )
 def test_a_200_that_is_no_json_is_unknown(body: bytes) -> None:
-    assert sort_import(Exchange(200, body=body)).sort is Sort.UNKNOWN
+    answer = sort_import(Exchange(200, body=body))
+    assert (answer.sort, answer.down) == (Sort.UNKNOWN, True)
 
 
 @pytest.mark.parametrize(
@@ -73,10 +75,16 @@ def test_a_refusal_under_200_is_sorted_by_its_words(
     assert (answer.sort, answer.reason, answer.message) == (sort, reason, message)
 
 
-@pytest.mark.parametrize("status", [100, 201, 202, 204, 301, 302, 307, 308, 400, 404, 413, 422])
+@pytest.mark.parametrize("status", [100, 201, 202, 204, 400, 404, 413, 422])
 def test_any_other_status_is_unknown(status: int) -> None:
     answer = sort_import(Exchange(status, body=b'{"accountingImportRequestId": "x"}'))
     assert (answer.sort, answer.down) == (Sort.UNKNOWN, False)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_leads_away_from_loop(status: int) -> None:
+    answer = sort_import(Exchange(status, body=b'{"accountingImportRequestId": "x"}'))
+    assert (answer.sort, answer.down) == (Sort.UNKNOWN, True)
 
 
 @pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504, 520, 599])
@@ -86,7 +94,8 @@ def test_a_server_that_is_out_of_order_may_have_taken_it(status: int) -> None:
 
 
 def test_a_503_that_asks_for_time_is_unknown_all_the_same() -> None:
-    assert sort_import(Exchange(503, {"Retry-After": "5"})).sort is Sort.UNKNOWN
+    answer = sort_import(Exchange(503, {"Retry-After": "5"}))
+    assert (answer.sort, answer.retry_after) == (Sort.UNKNOWN, 5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Whose turn it is to call Loop: each firm at its pace, with room left for the others (rule 9)."""
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from passerelle.store import outages, pauses
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Of one firm and kind `at_once` calls have a place in a process, waiting or under way.
+
+    Where more than `ahead` of the firm's calls are to go first, one is sent away.
+    """
+
+    name: str
+    at_once: int
+    ahead: int
+
+
+# Together less than half of a worker's threads. Reading has a place behind deliveries that have
+# taken all of theirs, or nothing would ever end.
+DELIVERING = Kind("delivering", at_once=8, ahead=4)
+READING = Kind("reading", at_once=4, ahead=6)
+
+
+class Turns:
+    """`pace`: requests a second of a firm, at first and at most."""
+
+    def __init__(
+        self, engine: Engine, pace: tuple[float, float], sleep: Callable[[float], None]
+    ) -> None:
+        self._engine = engine
+        self._pace = pace
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._calls: Counter[tuple[int, Kind]] = Counter()
+        self._sent_away: set[tuple[int, Kind]] = set()
+
+    @contextlib.contextmanager
+    def turn(self, firm_id: int, kind: Kind) -> Iterator[bool]:
+        """For one call, made within; False where it is sent away: somebody else has to come."""
+        with self._place(firm_id, kind) as free:
+            wait = self._wait(firm_id, kind) if free else None
+            if wait is None:
+                with self._lock:
+                    self._sent_away.add((firm_id, kind))
+            else:
+                self._sleep(wait)
+            yield wait is not None
+
+    @contextlib.contextmanager
+    def _place(self, firm_id: int, kind: Kind) -> Iterator[bool]:
+        with self._lock:
+            free = self._calls[firm_id, kind] < kind.at_once
+            self._calls[firm_id, kind] += free
+        try:
+            yield free
+        finally:
+            with self._lock:
+                self._calls[firm_id, kind] -= free
+
+    def _wait(self, firm_id: int, kind: Kind) -> float | None:
+        with self._engine.begin() as connection:
+            return pauses.take_turn(connection, firm_id, *self._pace, kind.ahead)
+
+    def were_short(self, firm_id: int, kind: Kind) -> bool:
+        """Whether one was sent away since this was asked last."""
+        with self._lock:
+            were_short = (firm_id, kind) in self._sent_away
+            self._sent_away.discard((firm_id, kind))
+            return were_short
+
+    def answered(self, connection: Connection, firm_id: int) -> None:
+        """Loop answered: failures are forgotten, the pace grows."""
+        pauses.answered(connection, firm_id, self._pace[1])
+        outages.forget_failures(connection)
