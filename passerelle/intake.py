@@ -3,11 +3,8 @@
 A message is acknowledged after this has committed; what is refused is kept whole with its reasons.
 """
 
-import hashlib
-import json
 import uuid
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +19,7 @@ from passerelle.domain.mapping import auxiliary_code, short_auxiliary
 from passerelle.domain.states import Reason, Scope, State
 from passerelle.observe import log
 from passerelle.store import arrivals, registry
+from passerelle.store.arrivals import Refused, encode
 from passerelle.store.cases import Cause, Hold, collision, hold, hold_of, open_case
 from passerelle.store.engine import transact
 from passerelle.store.registry import Place
@@ -61,40 +59,11 @@ class _Tally:
 
     new: int = 0
     known: int = 0
-    refused: list[arrivals.Refused] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
     folders: set[int] = field(default_factory=set)
 
     def refuse(self, arriving: _Arriving, fault: Fault) -> None:
-        self.refused.append(_refused(encode(arriving.raw), [fault], arriving.raw))
-
-
-def encode(raw: object) -> bytes:
-    """A decoded message as JSON text again. ASCII: lone surrogates stay what they were."""
-
-    def dump() -> bytes:
-        return json.dumps(raw, default=str).encode("ascii")
-
-    try:
-        return dump()
-    except RecursionError:
-        # Nested as deep as the decoder could just follow, which had less of the stack behind it.
-        # A new thread has nothing behind it.
-        with ThreadPoolExecutor(1) as fresh:
-            return fresh.submit(dump).result()
-
-
-def _refused(body: bytes, found: Sequence[Fault], raw: object = None) -> arrivals.Refused:
-    event_id = raw.get("event_id") if isinstance(raw, dict) else None
-    try:
-        shown = str(uuid.UUID(event_id)) if isinstance(event_id, str) else None
-    except ValueError:
-        shown = None
-    return arrivals.Refused(
-        content_hash=hashlib.sha256(body).digest(),
-        body=body,
-        event_id=shown,
-        errors=[{"path": fault.path, "message": fault.message} for fault in found],
-    )
+        self.refused.append(Refused.of(encode(arriving.raw), [fault], arriving.raw))
 
 
 class Intake:
@@ -126,12 +95,12 @@ class Intake:
         )
 
     def _take_in(self, raws: Sequence[object]) -> TakenIn:
-        refused: list[arrivals.Refused] = []
+        refused: list[Refused] = []
         arriving: list[_Arriving] = []
         for raw in raws:
             found = faults(raw)
             if found or not isinstance(raw, dict):
-                refused.append(_refused(encode(raw), found, raw))
+                refused.append(Refused.of(encode(raw), found, raw))
                 continue
             event = build(raw)
             arriving.append(
@@ -158,10 +127,10 @@ class Intake:
     def refuse(self, body: bytes, message: str) -> TakenIn:
         """Keep a message that is no event at all, as a refused event with its raw body."""
         with self._engine.begin() as connection:
-            arrivals.keep_refused(connection, [_refused(body, [Fault("", message)])])
+            arrivals.keep_refused(connection, [Refused.of(body, [Fault("", message)])])
         return TakenIn(refused=1)
 
-    def _store(self, arriving: list[_Arriving], refused: list[arrivals.Refused]) -> _Tally:
+    def _store(self, arriving: list[_Arriving], refused: list[Refused]) -> _Tally:
         def store(connection: Connection) -> _Tally:
             tally = _Tally()
             self._arrive(connection, arriving, tally)

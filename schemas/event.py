@@ -10,12 +10,11 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
-from marshmallow.exceptions import SCHEMA
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from passerelle.domain.event import (
     Attachment,
@@ -30,28 +29,32 @@ from passerelle.domain.event import (
     PaymentMode,
 )
 from schemas import formats
+from schemas.shapes import (
+    MOST_FAULTS,
+    MOST_KEYS,
+    WORDS,
+    Integer,
+    Object,
+    Shape,
+    Text,
+    at_most,
+    flat,
+    free,
+    revision,
+    too_many_keys,
+    wrong_type,
+)
 
 TYPE = "entry.validated"
 MOST_BYTES = 1_000_000
 LEAST_LINES = 2
 MOST_LINES = 5_000
-# A refused event is kept with its faults and told to the hub; thousands of them help nobody.
-MOST_FAULTS = 100
-# Of one object: no good one has a fifth of them, and each unknown one would be a fault.
-MOST_KEYS = 100
 
 _T = TypeVar("_T")
 _CENT = Decimal("0.01")
-_UNKNOWN = "is not a key of the contract"
-_WORDS: dict[str, Any] = {
-    "required": "is missing",
-    "null": "must not be null",
-    "unknown": _UNKNOWN,
-}
 _FOREIGN = {"currency_amount", "currency_rate"}
 _HOME = "is only for a currency other than EUR"
 _ALONE = "is missing: currency_amount and currency_rate come together"
-_NAMES = {str: "a string", int: "an integer", float: "a float", list: "an array"}
 
 
 def faults(raw: object) -> list[Fault]:
@@ -62,14 +65,10 @@ def faults(raw: object) -> list[Fault]:
     Never raises, and takes time in proportion to the size of `raw`, however it is made.
     """
     if not isinstance(raw, dict):
-        return [Fault("", _wrong_type("an object", raw))]
+        return [Fault("", wrong_type("an object", raw))]
     if len(raw) > MOST_KEYS:
-        return [Fault("", _too_many_keys(raw))]
-    found = [*_oversize(raw), *_flat(_EVENT.validate(raw), "")]
-    rest = len(found) - MOST_FAULTS
-    if rest > 0:
-        return [*found[:MOST_FAULTS], Fault("", f"has at least {rest} more faults")]
-    return found
+        return [Fault("", too_many_keys(raw))]
+    return at_most([*_oversize(raw), *flat(_EVENT.validate(raw))])
 
 
 def build(raw: dict[str, Any]) -> Event:
@@ -101,17 +100,7 @@ def build_entry(raw: dict[str, Any]) -> Entry:
     )
 
 
-class _Text(fields.Field[Any]):
-    default_error_messages = _WORDS
-    wanted: ClassVar[str] = "a string"
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValidationError(_wrong_type(self.wanted, value))
-        return value
-
-
-class _Amount(_Text):
+class _Amount(Text):
     wanted = 'a string such as "100.00"'
     matching = formats.Matching(
         re.compile(r"[0-9]{1,13}(\.[0-9]{1,2})?"),
@@ -124,33 +113,12 @@ class _Amount(_Text):
         return Decimal(text)
 
 
-class _Integer(fields.Field[int]):
-    default_error_messages = _WORDS
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
-        # True is an int to Python, and 1.0 an integer to JSON Schema.
-        if type(value) is int or (type(value) is float and value.is_integer()):
-            return int(value)
-        raise ValidationError(_wrong_type("an integer", value))
-
-
-class _Object(fields.Nested):
-    default_error_messages = _WORDS
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValidationError(_wrong_type("an object", value))
-        if len(value) > MOST_KEYS:
-            raise ValidationError(_too_many_keys(value))
-        return super()._deserialize(value, *args, **kwargs)
-
-
 class _Lines(fields.List[Any]):
-    default_error_messages = _WORDS
+    default_error_messages = WORDS
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise ValidationError(_wrong_type("an array", value))
+            raise ValidationError(wrong_type("an array", value))
         # Before the lines are read: there may be a million.
         if len(value) > MOST_LINES:
             raise ValidationError(f"must have at most {MOST_LINES} lines, not {len(value)}")
@@ -169,64 +137,49 @@ class _Lines(fields.List[Any]):
         return lines
 
 
-def _free(most: int, *, least: int = 0, blank: bool = True, required: bool = False) -> _Text:
-    """A string for people to read, of `least` to `most` code points."""
-    checks: list[Callable[[str], object]] = [
-        formats.storable,
-        validate.Length(least, most, error="must have {min} to {max} characters"),
-    ]
-    if not blank:
-        checks.append(formats.not_blank)
-    return _Text(required=required, validate=checks)
+def _code(pattern: str, wanted: str, *, required: bool = False) -> Text:
+    return Text(required=required, validate=formats.Matching(re.compile(pattern), wanted))
 
 
-def _code(pattern: str, wanted: str, *, required: bool = False) -> _Text:
-    return _Text(required=required, validate=formats.Matching(re.compile(pattern), wanted))
-
-
-def _choice(choices: Iterable[str], *, required: bool = False) -> _Text:
+def _choice(choices: Iterable[str], *, required: bool = False) -> Text:
     check = validate.OneOf(tuple(choices), error="must be one of {choices}")
-    return _Text(required=required, validate=check)
+    return Text(required=required, validate=check)
 
 
-class _Shape(Schema):
-    error_messages = _WORDS
+class _Journal(Shape):
+    code = free(16, least=1, required=True)
+    label = free(255)
 
 
-class _Journal(_Shape):
-    code = _free(16, least=1, required=True)
-    label = _free(255)
+class _Auxiliary(Shape):
+    code = free(64, blank=False, required=True)
+    label = free(255)
 
 
-class _Auxiliary(_Shape):
-    code = _free(64, blank=False, required=True)
-    label = _free(255)
+class _Lettering(Shape):
+    code = free(32, least=1, required=True)
+    date = Text(validate=formats.date)
 
 
-class _Lettering(_Shape):
-    code = _free(32, least=1, required=True)
-    date = _Text(validate=formats.date)
+class _Attachment(Shape):
+    url = Text(required=True, validate=formats.link)
+    filename = free(255)
+    expires_at = Text(validate=formats.date_time)
 
 
-class _Attachment(_Shape):
-    url = _Text(required=True, validate=formats.link)
-    filename = _free(255)
-    expires_at = _Text(validate=formats.date_time)
-
-
-class _Line(_Shape):
+class _Line(Shape):
     account = _code("[0-9A-Za-z]{1,32}", "1 to 32 letters or digits", required=True)
-    account_label = _free(255)
-    auxiliary = _Object(_Auxiliary)
-    description = _free(1000, required=True)
+    account_label = free(255)
+    auxiliary = Object(_Auxiliary)
+    description = free(1000, required=True)
     debit = _Amount(required=True)
     credit = _Amount(required=True)
     currency_amount = _Amount()
     currency_rate = _code(r"[0-9]+(\.[0-9]+)?", 'a rate such as "1.0842"')
-    due_date = _Text(validate=formats.date)
-    operation_date = _Text(validate=formats.date)
+    due_date = Text(validate=formats.date)
+    operation_date = Text(validate=formats.date)
     payment_mode = _choice(PaymentMode)
-    lettering = _Object(_Lettering)
+    lettering = Object(_Lettering)
 
     @validates_schema(skip_on_field_errors=False)
     def one_side(self, line: dict[str, Any], **_: object) -> None:
@@ -234,20 +187,18 @@ class _Line(_Shape):
             raise ValidationError("must have exactly one of debit and credit above zero")
 
 
-class _Entry(_Shape):
-    id = _free(64, blank=False, required=True)
-    revision = _Integer(
-        required=True, validate=validate.Range(1, 1_000_000, error="must be from 1 to 1000000")
-    )
+class _Entry(Shape):
+    id = free(64, blank=False, required=True)
+    revision = revision()
     kind = _choice(Kind, required=True)
-    journal = _Object(_Journal, required=True)
-    date = _Text(required=True, validate=formats.date)
-    piece_ref = _free(64, blank=False, required=True)
-    document_date = _Text(validate=formats.date)
-    siret = _Text(validate=formats.siret)
+    journal = Object(_Journal, required=True)
+    date = Text(required=True, validate=formats.date)
+    piece_ref = free(64, blank=False, required=True)
+    document_date = Text(validate=formats.date)
+    siret = Text(validate=formats.siret)
     currency = _code("[A-Z]{3}", 'a currency code such as "EUR"')
-    attachment = _Object(_Attachment)
-    lines = _Lines(_Object(_Line), required=True)
+    attachment = Object(_Attachment)
+    lines = _Lines(Object(_Line), required=True)
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def balance(self, entry: dict[str, Any], raw: dict[str, Any], **_: object) -> None:
@@ -278,14 +229,14 @@ class _Entry(_Shape):
             raise ValidationError({"lines": found})
 
 
-class _Event(_Shape):
+class _Event(Shape):
     event_id = _code("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "a UUID", required=True)
-    type = _Text(required=True, validate=validate.Equal(TYPE, error=f'must be "{TYPE}"'))
-    schema_version = _Integer(required=True, validate=validate.Equal(1, error="must be 1"))
-    occurred_at = _Text(required=True, validate=formats.date_time)
-    firm = _free(64, blank=False, required=True)
-    folder = _free(64, blank=False, required=True)
-    entry = _Object(_Entry, required=True)
+    type = Text(required=True, validate=validate.Equal(TYPE, error=f'must be "{TYPE}"'))
+    schema_version = Integer(required=True, validate=validate.Equal(1, error="must be 1"))
+    occurred_at = Text(required=True, validate=formats.date_time)
+    firm = free(64, blank=False, required=True)
+    folder = free(64, blank=False, required=True)
+    entry = Object(_Entry, required=True)
 
 
 _EVENT = _Event()
@@ -301,49 +252,6 @@ def _oversize(raw: dict[str, Any]) -> Iterator[Fault]:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MOST_BYTES:
         yield Fault("", f"must have at most {MOST_BYTES} bytes as compact JSON, not {size}")
-
-
-def _flat(errors: Mapping[Any, Any], path: str) -> Iterator[Fault]:
-    """Marshmallow's messages, which stand under keys and indexes, in an order that never varies."""
-    for key, found in sorted(errors.items(), key=_rank):
-        below = f"{path}/{_token(key)}"
-        if isinstance(found, Mapping):
-            yield from _flat(found, below)
-            continue
-        for message in found:
-            # Under SCHEMA stand the faults of the object or list as a whole, and among them what
-            # is said of a key that somebody really called `_schema`.
-            whole = key == SCHEMA and message != _UNKNOWN
-            yield Fault(path if whole else below, message)
-
-
-def _rank(item: tuple[object, object]) -> tuple[int, str]:
-    key = item[0]
-    return (key, "") if isinstance(key, int) else (-1, str(key))
-
-
-def _token(key: object) -> str:
-    """One step of a JSON Pointer (RFC 6901).
-
-    Of a key that no database could store the offending characters are spelt out, and a key that
-    nobody could read is cut.
-    """
-    text = str(key)
-    if len(text) > formats.MOST_ECHOED:
-        text = f"{text[: formats.MOST_ECHOED]}…"
-    text = formats.UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return text.replace("~", "~0").replace("/", "~1")
-
-
-def _too_many_keys(value: dict[str, Any]) -> str:
-    return f"must not have {len(value)} keys"
-
-
-def _wrong_type(wanted: str, value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return f"must be {wanted}, not {json.dumps(value)}"
-    # What kombu makes of a `__type__` (a datetime, a UUID, bytes) was an object in the JSON.
-    return f"must be {wanted}, not {_NAMES.get(type(value), 'an object')}"
 
 
 def _attachment(raw: dict[str, Any]) -> Attachment:

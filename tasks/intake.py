@@ -11,7 +11,8 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from passerelle.domain.json_array import elements
-from passerelle.intake import MANY, TakenIn, encode
+from passerelle.intake import MANY, TakenIn
+from passerelle.store.arrivals import encode
 from tasks.base import UseCaseTask
 from tasks.bells import ring_for_folders
 from tasks.names import INTAKE, KEEP, SUBMIT, SUBMIT_MANY

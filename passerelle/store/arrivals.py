@@ -1,16 +1,20 @@
 """What intake reads and writes, many events at a time."""
 
 import datetime as dt
+import hashlib
+import json
 import uuid
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from passerelle.domain.arrival import Known
+from passerelle.domain.event import Fault
 from passerelle.domain.states import Reason, State
 from passerelle.store.models import (
     auxiliary_codes,
@@ -165,6 +169,21 @@ def register_auxiliaries(
     return missing
 
 
+def encode(raw: object) -> bytes:
+    """A decoded message as JSON text again. ASCII: lone surrogates stay what they were."""
+
+    def dump() -> bytes:
+        return json.dumps(raw, default=str).encode("ascii")
+
+    try:
+        return dump()
+    except RecursionError:
+        # Nested as deep as the decoder could just follow, which had less of the stack behind it.
+        # A new thread has nothing behind it.
+        with ThreadPoolExecutor(1) as fresh:
+            return fresh.submit(dump).result()
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A refused event: `errors` are `{path, message}`, `content_hash` SHA-256 of the body."""
@@ -173,6 +192,21 @@ class Refused:
     body: bytes
     event_id: str | None
     errors: list[dict[str, str]]
+
+    @classmethod
+    def of(cls, body: bytes, found: Sequence[Fault], raw: object = None) -> Self:
+        """`raw` is what the body says, where it may be an event."""
+        event_id = raw.get("event_id") if isinstance(raw, dict) else None
+        try:
+            shown = str(uuid.UUID(event_id)) if isinstance(event_id, str) else None
+        except ValueError:
+            shown = None
+        return cls(
+            content_hash=hashlib.sha256(body).digest(),
+            body=body,
+            event_id=shown,
+            errors=[{"path": fault.path, "message": fault.message} for fault in found],
+        )
 
 
 def keep_refused(connection: Connection, rows: Iterable[Refused]) -> None:

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from passerelle.domain.event import Fault
-from schemas.event import MOST_FAULTS, MOST_KEYS, build, build_entry, faults
+from schemas.event import build, build_entry, faults
+from schemas.shapes import MOST_FAULTS, MOST_KEYS
 from support.events import JsonObject, drop, events, foreign_purchase, purchase, put
 
 _KEYS = (

@@ -19,12 +19,13 @@ from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import CaseState, Reason
 from passerelle.domain.verdict import Row
 from passerelle.followup import FollowUp, FollowUpTerms
-from passerelle.intake import Intake, TakenIn, encode
+from passerelle.intake import Intake, TakenIn
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from passerelle.probing import Probing
 from passerelle.registration import FirmKeys, FolderTerms, Registration
 from passerelle.settling import Settling
+from passerelle.store.arrivals import encode
 from passerelle.store.cases import Cause, close_case, hold, refusal
 from passerelle.store.models import refused_events
 from passerelle.store.revisions import settle
