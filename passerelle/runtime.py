@@ -18,6 +18,7 @@ from passerelle.intake import Intake
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
 from passerelle.probing import Probing
+from passerelle.reconciliation import Reconciliation
 from passerelle.registration import Registration
 from passerelle.settling import Settling
 from passerelle.store.engine import make_engine
@@ -156,6 +157,10 @@ class Runtime:
     @cached_property
     def settling(self) -> Settling:
         return Settling(self.engine)
+
+    @cached_property
+    def reconciliation(self) -> Reconciliation:
+        return Reconciliation(self.engine)
 
     @cached_property
     def registration(self) -> Registration:

@@ -1,9 +1,10 @@
-"""Events from the hub: the only messages that carry data."""
+"""Events from the hub, and lists of them: the only messages that carry data."""
 
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from celery.exceptions import Reject
@@ -12,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from passerelle.domain.json_array import elements
 from passerelle.intake import MANY, TakenIn
+from passerelle.reconciliation import Reconciled
 from passerelle.store.arrivals import encode
 from tasks.base import UseCaseTask
 from tasks.bells import ring_for_folders
-from tasks.names import INTAKE, KEEP, SUBMIT, SUBMIT_MANY
+from tasks.names import INTAKE, KEEP, RECONCILE, SUBMIT, SUBMIT_MANY
 
 _AWAY_SECONDS = 2.0
 
@@ -43,11 +45,13 @@ class _IntakeTask(UseCaseTask):
     def run(self, *args: Any, **kwargs: Any) -> dict[str, int]:
         """Take in what came; acknowledged after the commit (late acknowledgement)."""
         with _requeued_at(SQLAlchemyError):
-            taken = self.take_in(args, kwargs)
-        ring_for_folders(self.app, taken.folders)
-        return {"new": taken.new, "known": taken.known, "refused": taken.refused}
+            done = self.take_in(args, kwargs)
+        if isinstance(done, Reconciled):
+            return asdict(done)
+        ring_for_folders(self.app, done.folders)
+        return {"new": done.new, "known": done.known, "refused": done.refused}
 
-    def take_in(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TakenIn:
+    def take_in(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TakenIn | Reconciled:
         intake = self.runtime().intake
         if len(args) != 1 or kwargs:
             return intake.refuse(
@@ -55,7 +59,7 @@ class _IntakeTask(UseCaseTask):
             )
         return self.take_in_one(args[0])
 
-    def take_in_one(self, argument: Any) -> TakenIn:
+    def take_in_one(self, argument: Any) -> TakenIn | Reconciled:
         raise NotImplementedError
 
 
@@ -71,6 +75,13 @@ class SubmitMany(_IntakeTask):
 
     def take_in_one(self, argument: Any) -> TakenIn:
         return self.runtime().intake.take_in_many(argument)
+
+
+class Reconcile(_IntakeTask):
+    name = RECONCILE
+
+    def take_in_one(self, argument: Any) -> Reconciled:
+        return self.runtime().reconciliation.reconcile(argument)
 
 
 class Keep(UseCaseTask):

@@ -10,6 +10,7 @@ QUEUES = (INTAKE, DELIVERY, REMEDIATION, REFERENTIALS, UPKEEP)
 
 SUBMIT = "entries.submit"
 SUBMIT_MANY = "entries.submit_many"
+RECONCILE = "entries.reconcile"
 KEEP = "intake.keep"
 DELIVER = "delivery.deliver"
 FOLLOW_UP = "delivery.follow_up"

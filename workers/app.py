@@ -11,12 +11,12 @@ from passerelle.observe import configure_logs
 from passerelle.runtime import Runtime, RuntimeOfProcess
 from tasks.bells import EXPIRES
 from tasks.delivery import Ask, Deliver, FollowUp, Probe
-from tasks.intake import Keep, Submit, SubmitMany
+from tasks.intake import Keep, Reconcile, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
 from tasks.upkeep import Sweep
 from workers import broker
 
-TASKS = (Submit, SubmitMany, Keep, Deliver, FollowUp, Ask, Probe, Sweep)
+TASKS = (Submit, SubmitMany, Reconcile, Keep, Deliver, FollowUp, Ask, Probe, Sweep)
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:

@@ -101,6 +101,16 @@ class Event:
     entry: Entry
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class EntryName:
+    """What an entry is called in the hub."""
+
+    firm: str
+    folder: str
+    entry_id: str
+    revision: int
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why an event is refused: `path` is a JSON Pointer, "" for the event as a whole."""

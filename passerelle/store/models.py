@@ -365,6 +365,23 @@ refused_events = Table(
     _time("taken_in_at"),
 )
 
+missing_entries = Table(
+    "missing_entries",
+    metadata,
+    _id(),
+    # As the hub names it. Codes and no parents: a firm of which nothing arrived has no row.
+    Column("firm", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("entry_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    # How often it was named and not known. Nothing here says whether it has come since: that is
+    # seen in `entries`, so that no arrival can be overlooked.
+    Column("named", Integer, nullable=False, server_default="1"),
+    _since("first_named_at"),
+    _since("last_named_at"),
+    UniqueConstraint("firm", "folder", "entry_id", "revision"),
+)
+
 auxiliary_codes = Table(
     "auxiliary_codes",
     metadata,

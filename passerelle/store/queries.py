@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from passerelle.store import missing
+
 Row = dict[str, Any]
 
 _PAGE = 500
@@ -212,4 +214,4 @@ def status(connection: Connection) -> Row:
           (SELECT count(*) FROM refused_events WHERE taken_in_at IS NULL) AS refused_events
         """)
     )
-    return row.one()._asdict()
+    return row.one()._asdict() | {"missing": missing.count(connection)}

@@ -18,7 +18,9 @@ from workers.queues import CONSUMERS
 
 # As the contract has them.
 QUEUES = ("intake", "delivery", "remediation", "referentials", "upkeep")
-CONTRACT_TASKS = {"entries.submit": "intake", "entries.submit_many": "intake"}
+CONTRACT_TASKS = dict.fromkeys(
+    ("entries.submit", "entries.submit_many", "entries.reconcile"), "intake"
+)
 
 
 @pytest.fixture
