@@ -2,6 +2,8 @@
 
 import sqlite3
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from config.settings import SettingsError
@@ -28,6 +30,24 @@ def sentence(error: Exception) -> str | None:
         case UnicodeEncodeError():
             return "An argument holds bytes that are not UTF-8 text."
     return _of_libraries(error)
+
+
+@contextmanager
+def telling_how_far(so_far: Callable[[], str]) -> Iterator[None]:
+    """Where long work ends early, its error says how far it came.
+
+    Raises:
+        PasserelleError: it was interrupted, or something does not answer.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise PasserelleError(f"Interrupted. {so_far()}") from None
+    except Exception as error:
+        told = sentence(error)
+        if told is None:
+            raise
+        raise PasserelleError(f"{told} {so_far()}") from error
 
 
 def _of_libraries(error: Exception) -> str | None:

@@ -12,6 +12,10 @@ _COMMANDS = {
     "firm": ("passerelle.cli.firms:firm", "Firms and their credentials."),
     "folder": ("passerelle.cli.folders:folder", "Folders of the firms."),
     "submit": ("passerelle.cli.submit:submit", "Submit events."),
+    "reconcile": (
+        "passerelle.cli.reconcile:reconcile",
+        "Find what the hub has sent and is not here, or not in Loop.",
+    ),
     "submit-fec": ("passerelle.cli.submit_fec:submit_fec", "Submit the entries of an FEC file."),
     "entry": ("passerelle.cli.entries:entry", "Entries: where they are and what happened."),
     "remediation": ("passerelle.cli.cases:remediation", "Cases: what a person must act on."),

@@ -1,9 +1,12 @@
-"""NDJSON as people make it: one event a line, and whatever else a line may hold."""
+"""NDJSON as people make it: one object a line, and whatever else a line may hold."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import click
 
 from passerelle.cli.submission import Item
 from passerelle.domain.errors import PasserelleError
@@ -14,6 +17,43 @@ _LINE_BYTES = 16 * 1024 * 1024
 _MOST_LEVELS = 100
 _DEEP = "nested too deep"
 _BOM = b"\xef\xbb\xbf"
+_MOST_TOLD = 20
+
+
+class Telling:
+    """Says what is wrong with the first few lines as they are met, and in the end how many more.
+
+    `what` is what is wrong with all of them.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self.count = 0
+
+    def __call__(self, fault: str) -> None:
+        self.count += 1
+        if self.count <= _MOST_TOLD:
+            click.echo(fault, err=True)
+
+    def end(self) -> None:
+        if self.count > _MOST_TOLD:
+            click.echo(f"{self.count - _MOST_TOLD:,} more lines {self._what}.", err=True)
+
+
+def read_files(files: Sequence[str], tell: Callable[[str], object]) -> Iterator[Item]:
+    """`read_lines` of each file; `-` is standard input."""
+    for file in files:
+        name = "standard input" if file == "-" else click.format_filename(file)
+        with click.open_file(file, "rb") as stream:
+            yield from read_lines(cast("BinaryIO", stream), name, tell)
+
+
+def size(files: Sequence[str]) -> int | None:
+    """Bytes of all files; None where one has no size, like a pipe."""
+    paths = [Path(file) for file in files]
+    if "-" in files or not all(path.is_file() for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)
 
 
 def read_lines(stream: BinaryIO, name: str, tell: Callable[[str], object]) -> Iterator[Item]:
@@ -21,30 +61,29 @@ def read_lines(stream: BinaryIO, name: str, tell: Callable[[str], object]) -> It
 
     Raises:
         PasserelleError: it is one JSON document over several lines, or a line is too long to be
-            submitted at all. What came before has come out.
+            anything of ours. What came before has come out.
     """
     first = True
     for number, raw in enumerate(iter(partial(stream.readline, _LINE_BYTES), b""), start=1):
+        place = f"{name}, line {number}"
         if len(raw) == _LINE_BYTES:
-            raise PasserelleError(
-                f"{name}, line {number}, has {_LINE_BYTES:,} bytes or more; no event is so long."
-            )
+            raise PasserelleError(f"{place}, has {_LINE_BYTES:,} bytes or more; that is too long.")
         body = (raw.removeprefix(_BOM) if number == 1 else raw).strip()
         if not body:
             continue
         if first and body in {b"{", b"["}:
             raise PasserelleError(
-                f"{name} is one JSON document over several lines; one event a line is expected, "
+                f"{name} is one JSON document over several lines; one object a line is expected, "
                 "as `jq -c` writes them."
             )
         first = False
         event, reason = _decode(body)
         if reason is None:
-            yield Item(body, event)
+            yield Item(body, event, place=place)
         else:
-            fault = f"{name}, line {number}, is not JSON that can be read: {reason}."
+            fault = f"{place}, is not JSON that can be read: {reason}."
             tell(fault)
-            yield Item(body, None, fault)
+            yield Item(body, None, fault, place)
 
 
 def _decode(body: bytes) -> tuple[object, str | None]:

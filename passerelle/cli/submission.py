@@ -9,7 +9,7 @@ import click
 from config.settings import Settings
 from passerelle.cli import deployment
 from passerelle.cli.broker import Broker, ring
-from passerelle.cli.errors import sentence
+from passerelle.cli.errors import telling_how_far
 from passerelle.cli.output import print_facts, print_json
 from passerelle.domain.errors import PasserelleError
 from passerelle.intake import MANY
@@ -21,11 +21,15 @@ _MOST_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An event as JSON gave it, or a `body` that gave none, and then the `fault` that says why."""
+    """An event as JSON gave it, or a `body` that gave none, and then the `fault` that says why.
+
+    `place` is where it was read, for people.
+    """
 
     body: bytes
     event: object
     fault: str | None = None
+    place: str = ""
 
 
 class Door(Protocol):
@@ -105,28 +109,22 @@ def submit_all(items: Iterable[Item], to: Door, advance: Callable[[int], object]
     Raises:
         PasserelleError: interrupted, or something does not answer; the text tells how far it came.
     """
-    try:
-        for part in _parts(items):
+
+    def so_far() -> str:
+        return (
+            f"{to.counts['events']:,} events were submitted before; submitting the same file "
+            "again is harmless."
+        )
+
+    with telling_how_far(so_far):
+        for part in parts(items):
             to.take(part)
             advance(sum(len(item.body) for item in part))
         to.close()
-    except KeyboardInterrupt:
-        raise PasserelleError(f"Interrupted. {_so_far(to)}") from None
-    except Exception as error:
-        told = sentence(error)
-        if told is None:
-            raise
-        raise PasserelleError(f"{told} {_so_far(to)}") from error
 
 
-def _so_far(to: Door) -> str:
-    return (
-        f"{to.counts['events']:,} events were submitted before; submitting the same file again is "
-        "harmless."
-    )
-
-
-def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
+def parts(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """At most `MANY` items in each, and bytes that fit into memory."""
     part: list[Item] = []
     size = 0
     for item in items:

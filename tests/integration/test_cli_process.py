@@ -196,6 +196,44 @@ def test_ctrl_c_tells_how_far_it_came_and_the_same_again_is_harmless(
     assert committed() == 1_500
 
 
+def test_a_long_list_is_looked_up_in_the_same_memory_and_ctrl_c_tells_how_far(
+    start: Start, engine: Engine
+) -> None:
+    def names(count: int) -> bytes:
+        return b"".join(
+            b'{"firm":"F","folder":"D","entry_id":"%d","revision":1,"pad":"%s"}\n' % (n, b"x" * 450)
+            for n in range(count)
+        )
+
+    def looked_up() -> int:
+        with engine.connect() as connection:
+            counting = text("SELECT count(*) FROM missing_entries")
+            return int(connection.execute(counting).scalar_one())
+
+    def reconciling() -> subprocess.Popen[bytes]:
+        program = (sys.executable, "-c", MEASURED)
+        return start("reconcile", "-", "--json", program=program, stdin=subprocess.PIPE)
+
+    interrupted = reconciling()
+    assert interrupted.stdin is not None
+    interrupted.stdin.write(names(1_500))
+    interrupted.stdin.flush()
+    # It waits for more names, with a part of these in hand.
+    known = until(looked_up, bool, 60)
+    interrupted.send_signal(signal.SIGINT)
+    code, out, err = ended(interrupted)
+    assert (code, out) == (1, "")
+    told, _, before = err.partition("\n")
+    assert told == (
+        f"Error: Interrupted. {known:,} entries were looked up before; reconciling the same file "
+        "again is harmless."
+    )
+    code, out, err = ended(reconciling(), names(20_000))
+    assert (code, len(json.loads(out)["unknown"])) == (1, 20_000)
+    # 9 MB more to read, and 4 MB as rows.
+    assert int(err.splitlines()[-1]) - int(before) < 5_000
+
+
 def test_the_same_file_twice_at_once_is_taken_in_once(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "events"
     file.write_text("".join(json.dumps(purchase(number)) + "\n" for number in range(1, 1_501)))

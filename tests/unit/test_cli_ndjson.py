@@ -86,7 +86,7 @@ def test_a_line_that_is_no_json_is_kept_whole_and_told_with_its_number(
 def test_a_document_over_several_lines_is_refused_before_anything_is_taken(
     document: object, indent: int
 ) -> None:
-    with pytest.raises(PasserelleError, match="one event a line"):
+    with pytest.raises(PasserelleError, match="one object a line"):
         read(json.dumps(document, indent=indent).encode())
 
 
