@@ -38,8 +38,8 @@ def reconcile(file: str, *, as_json: bool) -> None:
 
     FILE is what the hub has sent: NDJSON of firm, folder, entry_id and revision; `-` is standard
     input. An entry is known by that revision or a later one. What is unknown is recorded as
-    missing in the database, as by the task `entries.reconcile`, and makes the exit code 1, as does
-    a line that names no entry. Sending it again is harmless.
+    missing in the database, as by the task `entries.reconcile`; sending it again is harmless. The
+    exit code is 1 if anything is unknown, or if a line names no entry.
     """
     reconciliation = deployment.runtime().reconciliation
     telling = Telling("name no entry")
