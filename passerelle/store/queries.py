@@ -199,7 +199,8 @@ def refused_event(connection: Connection, id_: int) -> Row | None:
 def status(connection: Connection) -> Row:
     """Counts of the whole deployment; `entries` has only the states that occur.
 
-    An entry waits from its arrival until its turn has come: `received` or `waiting`.
+    An entry waits from its arrival until its turn has come: `received` or `waiting`. Where Loop is
+    down, `loop_down_since` says since when and `loop_down_message` with what words; None elsewhere.
     """
     row = connection.execute(
         text("""
@@ -211,6 +212,9 @@ def status(connection: Connection) -> Row:
           (SELECT count(*) FROM cases WHERE state = 'open') AS cases_open,
           (SELECT count(*) FROM folders WHERE held_by IS NOT NULL) AS folders_on_hold,
           (SELECT count(*) FROM firms WHERE held_by IS NOT NULL) AS firms_on_hold,
+          (SELECT count(*) FROM firms WHERE paused_until > now()) AS firms_paused,
+          (SELECT since FROM outages) AS loop_down_since,
+          (SELECT message FROM outages WHERE since IS NOT NULL) AS loop_down_message,
           (SELECT count(*) FROM refused_events WHERE taken_in_at IS NULL) AS refused_events
         """)
     )

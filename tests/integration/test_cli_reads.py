@@ -1,5 +1,6 @@
 """Promises of the commands that read, on a real database and after real deliveries."""
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -216,6 +217,22 @@ def test_status_counts_every_state_and_names_numbers(runtime: Runtime, cli: Cli)
     assert (status["cases_open"], status["firms_on_hold"], status["folders_on_hold"]) == (1, 1, 0)
     assert status["refused_events"] == 1
     assert "entries received        1\n" in cli("status").stdout
+    assert (status["firms_paused"], status["loop_down_since"]) == (0, None)
+
+
+def test_status_tells_that_loop_is_down_and_who_is_paused(runtime: Runtime, cli: Cli) -> None:
+    with runtime.engine.begin() as connection:
+        connection.execute(text("UPDATE outages SET since = now(), message = 'HTTP 503'"))
+        connection.execute(
+            text("INSERT INTO firms (code, code_key, paused_until) VALUES ('A', 'a', :until)"),
+            {"until": dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)},
+        )
+    status = document(cli("status", "--json"))
+    assert (status["firms_paused"], status["loop_down_message"]) == (1, "HTTP 503")
+    assert dt.datetime.fromisoformat(status["loop_down_since"]).tzinfo is not None
+    shown = cli("status").stdout
+    assert "down since" in shown
+    assert "HTTP 503" in shown
 
 
 def test_firms_are_listed_without_their_secrets(
