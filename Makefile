@@ -38,6 +38,7 @@ check: setup ## formatter, linter, types, import order
 bench: setup ## ratios against what people would write instead
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.fec
+	$(BIN)/python -m benchmarks.outage
 
 lock: ## resolve the pins anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \

@@ -54,7 +54,7 @@ class Ground:
 
     def clear(self) -> None:
         """Empty books and an empty broker."""
-        requests.post(f"{self.simulator_url}/_simulator/reset", timeout=_TIMEOUT).raise_for_status()
+        self.control("POST", "reset")
         with Redis.from_url(self.broker_url) as redis:
             redis.flushall()
 
@@ -73,7 +73,7 @@ class Ground:
     def calls(self) -> Counter[str]:
         """How often Loop was called so far, by route."""
         found: Counter[str] = Counter()
-        for row in self._read("requests")["counts"]:
+        for row in self.control("GET", "requests")["counts"]:
             found[row["route"]] += row["count"]
         return found
 
@@ -81,7 +81,7 @@ class Ground:
         """How often each entry stands in the books, by its origin."""
         found: Counter[str] = Counter()
         while True:
-            page = self._read("ledger", offset=found.total(), limit=_PAGE)
+            page = self.control("GET", f"ledger?offset={found.total()}&limit={_PAGE}")
             found.update(entry["origin"] for entry in page["entries"])
             if not page["entries"]:
                 return found
@@ -97,12 +97,12 @@ class Ground:
         with psycopg.connect(self.postgres_url, autocommit=True) as connection:
             connection.execute(statement)
 
-    def _read(self, path: str, **query: int) -> Any:
-        answer = requests.get(
-            f"{self.simulator_url}/_simulator/{path}", params=query, timeout=_TIMEOUT
-        )
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """The simulator's own door: what it answers, decoded; None where that is nothing."""
+        url = f"{self.simulator_url}/_simulator/{path}"
+        answer = requests.request(method, url, json=body, timeout=_TIMEOUT)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
 
 
 @contextlib.contextmanager

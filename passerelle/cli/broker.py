@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis import ResponseError
 
 from config.settings import Settings
 from tasks.bells import ring_for_folders
@@ -17,10 +18,14 @@ _ANSWER_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Messages that no worker has taken yet, by queue; names of the workers that answer."""
+    """Messages that no worker has taken yet, by queue; names of the workers that answer.
+
+    `refuses`: why the broker takes no messages, so that no worker could be asked.
+    """
 
     queues: dict[str, int]
     workers: list[str]
+    refuses: str | None = None
 
 
 class Broker:
@@ -55,7 +60,11 @@ class Broker:
                     name: self._app.amqp.queues[name](channel).queue_declare().message_count
                     for name in QUEUES
                 }
-            pongs = self._app.control.ping(timeout=_ANSWER_SECONDS, connection=connection)
+            try:
+                pongs = self._app.control.ping(timeout=_ANSWER_SECONDS, connection=connection)
+            # Redis reads on where its memory is full, or a replica is not there.
+            except ResponseError as error:
+                return Traffic(queues, [], str(error))
         return Traffic(queues, sorted(name for pong in pongs for name in pong))
 
 

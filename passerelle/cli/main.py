@@ -21,6 +21,7 @@ _COMMANDS = {
     "remediation": ("passerelle.cli.cases:remediation", "Cases: what a person must act on."),
     "intake": ("passerelle.cli.intake:intake", "Events that were refused at the door."),
     "status": ("passerelle.cli.status:status", "Counts, age of what waits, queues, workers."),
+    "doctor": ("passerelle.cli.doctor:doctor", "Try everything; say what is wrong."),
     "simulator": ("passerelle.cli.simulator:simulator", "A stand-in for Cegid Loop."),
 }
 

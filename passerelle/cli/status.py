@@ -31,4 +31,6 @@ def status(*, as_json: bool) -> None:
     else:
         facts |= {f"queue {name}": length for name, length in traffic.queues.items()}
         facts["workers"] = ", ".join(traffic.workers) or "none answers"
+        if traffic.refuses is not None:
+            facts["broker"] = f"takes no messages: {traffic.refuses}"
     print_facts(facts)

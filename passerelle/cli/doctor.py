@@ -1,0 +1,155 @@
+"""`passerelle doctor`: what the deployment stands on is tried; what is wrong is named."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import click
+from sqlalchemy import Engine, text
+
+from config.settings import Settings
+from passerelle.cli import deployment
+from passerelle.cli.broker import Traffic
+from passerelle.cli.broker import look as look_at_broker
+from passerelle.cli.errors import sentence
+from passerelle.cli.output import json_option, print_json, shown
+from passerelle.store import queries
+from passerelle.store.schema import revisions
+from tasks.names import QUEUES
+
+_CLOCK_SECONDS = 60.0
+"""Further apart, and what people read in logs and in the database contradicts itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`wrong` None: it is well. `remedy`: what to do. `grave`: it concerns more than some firms."""
+
+    name: str
+    wrong: str | None = None
+    remedy: str = ""
+    grave: bool = True
+
+
+def examine(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    """What is behind something that does not answer is left out."""
+    try:
+        yield from _database(engine)
+    except Exception as error:
+        told = sentence(error)
+        if told is None:
+            raise
+        yield Finding(
+            "database",
+            told,
+            "See that PASSERELLE_DATABASE_URL is right, that it runs, and that it is no standby.",
+        )
+    yield from _broker(settings)
+
+
+def _database(engine: Engine) -> Iterator[Finding]:
+    with engine.connect() as connection:
+        now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    yield Finding("database")
+    apart = abs((dt.datetime.now(dt.UTC) - now).total_seconds())
+    yield Finding(
+        "clock",
+        None if apart < _CLOCK_SECONDS else f"It is {apart:.0f} s away from the database's.",
+        "Set this machine's clock by NTP. Times of entries are the database's and right.",
+    )
+    current, head = revisions(engine)
+    if current != head:
+        yield Finding(
+            "schema",
+            f"It is at revision {current or 'none'}, and this version needs {head}.",
+            "Run `passerelle db upgrade`; if the database is the newer one, upgrade passerelle.",
+        )
+        return
+    yield Finding("schema")
+    with queries.reading(engine) as connection:
+        yield from _loop(queries.status(connection))
+
+
+def _loop(status: queries.Row) -> Iterator[Finding]:
+    since, paused = status["loop_down_since"], status["firms_paused"]
+    yield Finding(
+        "Loop",
+        None if since is None else f"Down since {shown(since)}: {status['loop_down_message']}",
+        "Nothing; it is asked by a read every 11 s. If it is up for others, see the network.",
+    )
+    yield Finding(
+        "firms",
+        None if not paused else f"{paused} are left alone for a while.",
+        "Nothing; `passerelle firm list` says until when and why.",
+        grave=False,
+    )
+    on_hold = status["firms_on_hold"] + status["folders_on_hold"]
+    yield Finding(
+        "holds",
+        None if not on_hold else f"{on_hold} firms or folders are on hold.",
+        "`passerelle remediation list` says why and what cures it.",
+        grave=False,
+    )
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    traffic = look_at_broker(settings)
+    if traffic is None:
+        yield Finding(
+            "broker",
+            "It does not answer." if settings.broker_url else "PASSERELLE_BROKER_URL is not set.",
+            "See that PASSERELLE_BROKER_URL is right and it runs; what was taken in waits.",
+        )
+        return
+    yield Finding("broker")
+    yield Finding(
+        "broker takes messages",
+        traffic.refuses,
+        "Give it memory, or see to its disk and replicas; what was taken in waits.",
+    )
+    if traffic.refuses is None:
+        yield from _workers(traffic)
+
+
+def _workers(traffic: Traffic) -> Iterator[Finding]:
+    for queue in QUEUES:
+        nobody = not any(name.startswith(f"{queue}@") for name in traffic.workers)
+        yield Finding(
+            f"worker of {queue}",
+            f"Nobody answers; {traffic.queues[queue]} messages wait." if nobody else None,
+            f"Start it: celery -A workers.main worker --queues {queue} (see docker-compose.yml).",
+        )
+    ticks = any(name.startswith("celerybeat@") for name in traffic.workers)
+    yield Finding(
+        "beat",
+        None if ticks else "It does not answer, or has not ticked for a minute.",
+        "Start it: celery -A workers.main beat. Without it nothing that waits goes on.",
+    )
+
+
+@click.command()
+@json_option
+@click.pass_context
+def doctor(context: click.Context, *, as_json: bool) -> None:
+    """Try broker, database, schema, clock, workers, beat and Loop; say what is wrong.
+
+    The exit code is 1 if anything is that concerns more than some firms.
+    """
+    runtime = deployment.runtime()
+    findings = list(examine(runtime.settings, runtime.engine))
+    if as_json:
+        print_json([asdict(finding) | {"ok": finding.wrong is None} for finding in findings])
+    else:
+        for finding in findings:
+            _print(finding)
+    if any(finding.wrong is not None and finding.grave for finding in findings):
+        context.exit(1)
+
+
+def _print(finding: Finding) -> None:
+    if finding.wrong is None:
+        click.echo(f"ok     {finding.name}")
+    else:
+        word = "WRONG" if finding.grave else "note "
+        click.echo(f"{word}  {finding.name}: {shown(finding.wrong)}")
+        click.echo(f"       {finding.remedy}")
