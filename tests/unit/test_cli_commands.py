@@ -23,6 +23,7 @@ COMMANDS = [
     "remediation",
     "intake",
     "status",
+    "doctor",
     "simulator",
 ]
 HEAVY = {"alembic", "celery", "cryptography", "kombu", "psycopg", "requests", "rich", "sqlalchemy"}
