@@ -67,10 +67,7 @@ def _of_libraries(error: Exception) -> str | None:
             return f"The broker does not answer: {_first_line(error)}"
         case DBAPIError(orig=postgres.UndefinedTable() | postgres.UndefinedColumn()):
             return "The database does not have this version's schema: run `passerelle db upgrade`."
-        case (
-            DatabaseError()
-            | DBAPIError(orig=postgres.InsufficientPrivilege() | postgres.ReadOnlySqlTransaction())
-        ):
+        case DatabaseError() | DBAPIError(orig=postgres.InsufficientPrivilege()):
             return f"The database does not answer: {_first_line(error.orig)}"
     return None
 

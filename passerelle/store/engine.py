@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from psycopg import errors
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ def make_engine(database_url: str, pool_size: int = 5) -> Engine:
     A dead server is noticed within about half a minute instead of never: connections are
     checked when taken from the pool and kept alive below it.
     """
-    return create_engine(
+    engine = create_engine(
         make_url(database_url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
@@ -33,11 +34,28 @@ def make_engine(database_url: str, pool_size: int = 5) -> Engine:
             # A server that became a standby counts as away, rather than as one that refuses what
             # is written to it.
             "target_session_attrs": "read-write",
-            # A writer that hangs would hold rows for ever.
-            "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60s "
-            "-c lock_timeout=30s",
+            # What was committed stays, whatever the server's or the role's default; a writer that
+            # hangs would hold rows for ever.
+            "options": "-c timezone=UTC -c synchronous_commit=on "
+            "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s",
         },
     )
+    event.listen(engine, "handle_error", _away)
+    return engine
+
+
+def _away(context: ExceptionContext) -> None:
+    """A server that takes no writes any more is away: whoever writes tries again, elsewhere."""
+    error = context.original_exception
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
+        raise OperationalError(
+            context.statement,
+            None,
+            error,
+            hide_parameters=True,
+            connection_invalidated=True,
+        )
 
 
 def transact(engine: Engine, work: Callable[[Connection], T], *, tries: int) -> T:
