@@ -2,17 +2,18 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
 from passerelle.domain.backoff import poll_delay
 from passerelle.domain.batching import Size, first_batch
-from passerelle.domain.limits import Cut, Limits
-from passerelle.domain.mapping import Destination, auxiliary_code, map_entry, short_auxiliary
+from passerelle.domain.limits import Limits
+from passerelle.domain.mapping import Destination, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
 from passerelle.domain.states import Reason, State
-from passerelle.domain.verdict import count, twin_key
+from passerelle.domain.verdict import count
+from passerelle.lines import auxiliaries, ready_of
 from passerelle.lookup import NO_TURN, Lookup
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
@@ -31,8 +32,7 @@ from passerelle.store.twins import Twins, twins_of
 from passerelle.store.unanswered import back_off, heed
 from passerelle.store.vault import Vault
 from passerelle.turns import DELIVERING, Turns
-from schemas.event import build_entry
-from schemas.loop import dump_import, dump_line, encode, sent_moves, sent_place
+from schemas.loop import dump_import, encode, sent_moves, sent_place
 
 _TWIN_SECONDS = 10.0
 """Until an entry is tried again whose twin is on its way."""
@@ -129,7 +129,9 @@ class Delivery:
             dues = claims.claim(
                 connection, folder.id, lease, terms.lease_seconds, terms.limits.batch_lines
             )
-            codes = claims.auxiliary_loop_codes(connection, folder, _auxiliaries(dues))
+            codes = claims.auxiliary_loop_codes(
+                connection, folder.firm_id, folder.id, auxiliaries(dues)
+            )
         self._checkpoint("claim")
         ready = self._fitting(folder, lease, self._map(folder, lease, dues, codes))
         if not self._terms.send_origin:
@@ -175,28 +177,17 @@ class Delivery:
         )
         mapped = []
         for due in dues:
-            collided = next((c for c in _auxiliaries([due]) if c not in codes), None)
+            collided = next((c for c in auxiliaries([due]) if c not in codes), None)
             if collided is not None:
                 self._park_collision(folder, lease, due, collided)
                 continue
             try:
-                entry = build_entry(due.entry)
-                result = map_entry(entry, destination)
-                lines = [dump_line(line) for line in result.lines]
+                mapped.append(ready_of(due, destination))
             # A bug in mapping is this entry's alone; it is logged and counted, not swallowed.
             except Exception:  # noqa: BLE001 idem
                 log.exception("mapping failed", entry=due.id)
                 with self._engine.begin() as connection:
                     crashed(connection, [due.id], self._chance(), lease)
-                continue
-            ready = Ready(
-                due.id,
-                due.entry_id,
-                lines,
-                [_told(cut) for cut in result.cuts],
-                twin_key(sent_place(lines), sent_moves(lines)),
-            )
-            mapped.append((ready, Size(len(lines), len(encode(lines)), entry.siret)))
         return mapped
 
     def _fitting(
@@ -298,23 +289,6 @@ class Delivery:
             open_case(connection, of_entry(*place, entry, Reason.LANDED_TWICE, LATE_ANSWER))
 
 
-def _auxiliaries(dues: Sequence[Due]) -> list[str]:
-    """The normalised auxiliary codes of these entries."""
-    return [
-        auxiliary_code(line["auxiliary"]["code"])
-        for due in dues
-        for line in due.entry["lines"]
-        if "auxiliary" in line
-    ]
-
-
 def _body(folder: FolderRow, ready: Sequence[Ready]) -> dict[str, object]:
     lines = [line for one in ready for line in one.lines]
     return dump_import(folder.code, lines, create_accounts=folder.create_accounts)
-
-
-def _told(cut: Cut) -> dict[str, object]:
-    """A cut as the contract tells it."""
-    told = asdict(cut)
-    told["from"] = told.pop("from_")
-    return told

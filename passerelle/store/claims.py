@@ -213,7 +213,7 @@ def claim(
 
 
 def auxiliary_loop_codes(
-    connection: Connection, folder: FolderRow, codes: Sequence[str]
+    connection: Connection, firm_id: int, folder_id: int, codes: Sequence[str]
 ) -> dict[str, str]:
     """What goes to Loop for these normalised codes; a code without one collides with another."""
     rows = connection.execute(
@@ -221,7 +221,7 @@ def auxiliary_loop_codes(
             "SELECT code, loop_code FROM auxiliary_codes "
             "WHERE firm_id = :firm_id AND folder_id = :folder_id AND code = ANY(:codes)"
         ),
-        {"firm_id": folder.firm_id, "folder_id": folder.id, "codes": list(codes)},
+        {"firm_id": firm_id, "folder_id": folder_id, "codes": list(codes)},
     )
     return {row.code: row.loop_code for row in rows}
 

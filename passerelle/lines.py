@@ -1,0 +1,40 @@
+"""An entry that is due as the lines that go to Loop."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from passerelle.domain.batching import Size
+from passerelle.domain.limits import Cut
+from passerelle.domain.mapping import Destination, auxiliary_code, map_entry
+from passerelle.domain.verdict import twin_key
+from passerelle.store.claims import Due, Ready
+from schemas.event import build_entry
+from schemas.loop import dump_line, encode, sent_moves, sent_place
+
+
+def auxiliaries(dues: Sequence[Due]) -> list[str]:
+    """The normalised auxiliary codes of these entries."""
+    return [
+        auxiliary_code(line["auxiliary"]["code"])
+        for due in dues
+        for line in due.entry["lines"]
+        if "auxiliary" in line
+    ]
+
+
+def ready_of(due: Due, destination: Destination) -> tuple[Ready, Size]:
+    """Whatever is raised is a bug in mapping, and this entry's alone."""
+    entry = build_entry(due.entry)
+    result = map_entry(entry, destination)
+    lines = [dump_line(line) for line in result.lines]
+    cuts = [_told(cut) for cut in result.cuts]
+    key = twin_key(sent_place(lines), sent_moves(lines))
+    size = Size(len(lines), len(encode(lines)), entry.siret)
+    return Ready(due.id, due.entry_id, lines, cuts, key), size
+
+
+def _told(cut: Cut) -> dict[str, object]:
+    """A cut as the contract tells it."""
+    told = asdict(cut)
+    told["from"] = told.pop("from_")
+    return told
