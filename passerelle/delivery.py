@@ -23,6 +23,7 @@ from passerelle.store.cases import collision, hold, of_entry, open_case, refusal
 from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
 from passerelle.store.engine import transact
+from passerelle.store.identity import went_back
 from passerelle.store.imports import Import, apply, given_up, lock_import, write_answer
 from passerelle.store.questions import Sent
 from passerelle.store.registry import near_folder, register_folder
@@ -79,6 +80,8 @@ class Delivery:
         lease = uuid.uuid4()
         seconds, lines = self._terms.lease_seconds, self._terms.limits.batch_lines
         with self._engine.begin() as connection:
+            if went_back(connection):
+                return False
             folder = claims.lease_folder(connection, folder_id, lease, seconds, lines)
             if folder is None:
                 claims.heard(connection, folder_id)

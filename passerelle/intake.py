@@ -21,6 +21,7 @@ from passerelle.observe import log
 from passerelle.store import arrivals, registry
 from passerelle.store.arrivals import Refused, encode
 from passerelle.store.cases import Cause, Hold, collision, hold, hold_of, open_case
+from passerelle.store.doubts import doubt_arrivals
 from passerelle.store.engine import transact
 from passerelle.store.registry import Place
 from passerelle.store.revisions import settle
@@ -273,6 +274,7 @@ class _Folder:
         held = self._hold()
         rows = [self._row(one, arrival, held, collided) for one, arrival in news]
         ids = arrivals.insert_entries(self._connection, rows)
+        doubt_arrivals(self._connection, ids)
         arrivals.insert_events(
             self._connection,
             [

@@ -20,9 +20,11 @@ from passerelle.loop_api.client import Loop
 from passerelle.probing import Probing
 from passerelle.reconciliation import Reconciliation
 from passerelle.registration import Registration
+from passerelle.restoring import Restoring
 from passerelle.settling import Settling
 from passerelle.store.engine import make_engine
 from passerelle.store.vault import Vault
+from passerelle.supposing import Supposing
 from passerelle.turns import Turns
 from passerelle.upkeep import Upkeep
 
@@ -168,7 +170,16 @@ class Runtime:
 
     @cached_property
     def upkeep(self) -> Upkeep:
-        return Upkeep(self.engine, self._chance)
+        return Upkeep(self.engine, self._chance, self.supposing)
+
+    @cached_property
+    def supposing(self) -> Supposing:
+        send_origin = self.settings.readback == "origin"
+        return Supposing(self.engine, self.limits, send_origin=send_origin)
+
+    @cached_property
+    def restoring(self) -> Restoring:
+        return Restoring(self.engine, self.supposing)
 
 
 class RuntimeOfProcess:

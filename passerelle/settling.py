@@ -6,6 +6,7 @@ from passerelle.domain.errors import PasserelleError
 from passerelle.domain.outcome import DONE
 from passerelle.domain.states import CaseState, Closing, State
 from passerelle.store.cases import close_case, lock_held
+from passerelle.store.doubts import believe
 from passerelle.store.imports import end_if_read, lock_import
 from passerelle.store.questions import close_attempts, undecided_in
 from passerelle.store.revisions import settle
@@ -41,6 +42,7 @@ class Settling:
             if row.case_id is not None:
                 lock_held(connection, row.case_id)
             close_attempts(connection, [entry], row.import_id, Closing.SETTLED)
+            believe(connection, entry)
             told = "in Loop" if in_loop else "not in Loop"
             change = Change(
                 _after(before, in_loop=in_loop),

@@ -10,8 +10,10 @@ from passerelle.domain.states import State
 from passerelle.observe import log
 from passerelle.store import abandoned, outages
 from passerelle.store.crashes import crashed
+from passerelle.store.identity import went_back
 from passerelle.store.questions import entries_to_ask
 from passerelle.store.transitions import Change, move, open_attempts
+from passerelle.supposing import Supposing
 
 MOST = 1000
 """Imports looked at in one sweep; the next comes a second later."""
@@ -33,19 +35,24 @@ class Bells:
 
 
 class Upkeep:
-    def __init__(self, engine: Engine, chance: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, chance: Callable[[], float], supposing: Supposing) -> None:
         self._engine = engine
         self._chance = chance
+        self._supposing = supposing
 
     def sweep(self) -> Bells:
         """One look at everything that waits. Several at once share the work."""
         while self._take_back():
             pass
+        self._supposing.suppose()
         with self._engine.begin() as connection:
-            folders = abandoned.folders_to_ring(connection)
+            stopped = went_back(connection)
+            folders = [] if stopped else abandoned.folders_to_ring(connection)
             polls = abandoned.imports_to_poll(connection, MOST)
             questions = entries_to_ask(connection, MOST)
             probe = outages.take_probe(connection)
+        if stopped:
+            log.error("the database went back: nothing is sent before `passerelle db restored`")
         return Bells(tuple(folders), _groups(polls), _groups(questions), probe)
 
     def _take_back(self) -> bool:

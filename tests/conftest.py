@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 from redis import Redis
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from passerelle.store.engine import make_engine
 from passerelle.store.schema import upgrade
@@ -50,6 +50,9 @@ def template(servers: Servers) -> str:
     url = servers.create_database()
     engine = make_engine(url)
     upgrade(engine)
+    # Each copy remembers for itself which database it is, at its first use.
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM database_identity"))
     engine.dispose()
     return database_name(url)
 

@@ -1,15 +1,17 @@
 """`passerelle db`."""
 
+import datetime as dt
+
 import click
 
-from passerelle.cli.deployment import runtime
+from passerelle.cli.deployment import runtime, who
 from passerelle.store.schema import revisions
 from passerelle.store.schema import upgrade as upgrade_schema
 
 
 @click.group()
 def db() -> None:
-    """The database's schema."""
+    """The database: its schema, and what to do when it was restored."""
 
 
 @db.command()
@@ -21,3 +23,33 @@ def upgrade() -> None:
     after, _ = revisions(engine)
     done = f"is at {after} already" if before == after else f"was brought to {after}"
     click.echo(f"The schema {done}.")
+
+
+def _time(_: click.Context, __: click.Parameter, value: str) -> dt.datetime:
+    try:
+        time = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter("is no time like 2026-01-31T04:00:00+01:00.") from None
+    if time.utcoffset() is None:
+        raise click.BadParameter("has no offset: 2026-01-31T04:00:00+01:00, say.")
+    return time
+
+
+@db.command()
+@click.option(
+    "--since", required=True, callback=_time, metavar="T", help="The time that it went back to."
+)
+def restored(since: dt.datetime) -> None:
+    """The database went back in time: a restored backup, or a standby that lagged.
+
+    What was sent after T is not known to it. Every entry that is not final, and every one that is
+    yet to come and was validated before now, is looked for in Loop before anything of it is sent:
+    what is there is synced, what is proven absent after an hour or more is sent.
+
+    A restored dump, a recovery and a standby that took over are noticed, and nothing is sent until
+    this command has run to its end. A snapshot of the disk is not: stop the workers before you
+    restore one, and start them after this. It does no harm where nothing went back, it only costs
+    that time. Cut off, run it again.
+    """
+    count = runtime().restoring.restore(since, who())
+    click.echo(f"{count} entries are looked for in Loop before anything of them is sent.")

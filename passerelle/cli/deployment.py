@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from getpass import getuser
 
 import click
 import structlog
@@ -33,3 +34,11 @@ def runtime(found: Settings | None = None) -> Runtime:
     made = Runtime(settings() if found is None else found)
     click.get_current_context().call_on_close(made.engine.dispose)
     return made
+
+
+def who() -> str:
+    """Who is at the command line; a container may know no name."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

@@ -1,9 +1,7 @@
 """`passerelle entry`."""
 
 import itertools
-import os
 from collections.abc import Iterator
-from getpass import getuser
 from typing import Any
 
 import click
@@ -13,6 +11,7 @@ from config.settings import read_table
 from passerelle.cli import deployment
 from passerelle.cli.broker import ring
 from passerelle.cli.cases import with_remedy
+from passerelle.cli.deployment import who
 from passerelle.cli.output import (
     Columns,
     encode,
@@ -92,17 +91,9 @@ def settle(id_: str, *, in_loop: bool, why: str) -> None:
     runtime = deployment.runtime()
     with queries.reading(runtime.engine) as connection:
         row = _find(connection, id_)
-    folders = runtime.settling.settle(row["id"], in_loop=in_loop, who=_who(), why=why)
+    folders = runtime.settling.settle(row["id"], in_loop=in_loop, who=who(), why=why)
     ring(runtime.settings, folders)
     click.echo("It is synced." if in_loop else "It is sent again.")
-
-
-def _who() -> str:
-    """Who is at the command line; a container may know no name."""
-    try:
-        return getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _find(connection: Connection, id_: str) -> Row:
@@ -194,7 +185,9 @@ def _cuts(life: dict[str, Any]) -> Iterator[str]:
 
 def _sent(life: dict[str, Any]) -> Iterator[str]:
     for sending in life["sent"]:
-        yield f"\nSent at {shown(sending['sent_at'])} in import {sending['import_id']}"
+        when = f"at {shown(sending['sent_at'])} in import {sending['import_id']}"
+        # What was lost with the database may have sent it, and may not.
+        yield f"\nSupposed {when}" if sending["supposed"] else f"\nSent {when}"
         for name, key in (
             ("answer", "answer"),
             ("HTTP status", "http_status"),

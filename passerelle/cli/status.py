@@ -25,6 +25,8 @@ def status(*, as_json: bool) -> None:
     facts = {f"entries {state}": count for state, count in counts.pop("entries").items()}
     since, message = counts.pop("loop_down_since"), counts.pop("loop_down_message")
     facts["Loop"] = "not known to be down" if since is None else f"down since {since}: {message}"
+    if counts.pop("database_went_back"):
+        facts["database"] = "went back: nothing is sent before `passerelle db restored`"
     facts |= {name.replace("_", " "): value for name, value in counts.items()}
     if traffic is None:
         facts["broker"] = "cannot be reached"

@@ -10,12 +10,16 @@ from passerelle.domain.states import State
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A revision of the same entry that was taken in before."""
+    """A revision of the same entry that was taken in before.
+
+    `doubted`: it may have been sent before the database went back.
+    """
 
     id: int
     revision: int
     state: State
     fingerprint: bytes
+    doubted: bool = False
 
 
 class Verdict(enum.Enum):
@@ -65,6 +69,8 @@ def compare(revision: int, fingerprint: bytes, known: Collection[Known]) -> Arri
         return Arrival(Verdict.OUTDATED)
     return Arrival(
         Verdict.NEW,
-        replaces=tuple(other.id for other in known if other.state in _REPLACEABLE),
+        replaces=tuple(
+            other.id for other in known if other.state in _REPLACEABLE and not other.doubted
+        ),
         already_synced=any(other.state is State.SYNCED for other in known),
     )

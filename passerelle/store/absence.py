@@ -97,8 +97,9 @@ def alone_and_absent(connection: Connection, entry: int) -> int:
     """How often it was sent alone, was not heard of, and was proven absent (rule 8)."""
     count: int = connection.execute(
         text(
-            "SELECT count(*) FROM attempts a WHERE a.entry = :entry "
-            "AND a.closed_as = 'proven_absent' AND NOT EXISTS ("
+            "SELECT count(*) FROM attempts a JOIN imports i ON i.id = a.import_id "
+            "WHERE a.entry = :entry AND a.closed_as = 'proven_absent' AND NOT i.supposed "
+            "AND NOT EXISTS ("
             "  SELECT FROM attempts b WHERE b.import_id = a.import_id AND b.id <> a.id)"
         ),
         {"entry": entry},

@@ -47,6 +47,7 @@ def lock_revisions(
             entries.c.revision,
             entries.c.state,
             entries.c.fingerprint,
+            entries.c.doubted,
         )
         .where(
             entries.c.firm_id == firm_id,
@@ -59,7 +60,7 @@ def lock_revisions(
     found: dict[str, list[Known]] = {}
     for row in rows:
         found.setdefault(row.entry_id, []).append(
-            Known(row.id, row.revision, State(row.state), row.fingerprint)
+            Known(row.id, row.revision, State(row.state), row.fingerprint, row.doubted)
         )
     return found
 

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, insert, text
 
 from passerelle.domain.states import UNSENT, State
+from passerelle.store.identity import confirmed
 from passerelle.store.models import attempts
 from passerelle.store.pauses import MAY_CALL
 from passerelle.store.revisions import settle
@@ -52,16 +53,17 @@ IS_SILENT = "(fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => 
 LEAST_RECENT = "fo.gather_until NULLS FIRST, fo.id"
 
 # What may be claimed of `entries e`: nothing of the entry is on its way, be it this revision or
-# another (rules 2 and 20).
+# another, nor may have been sent unknown to anybody (rules 2, 20 and 23).
 _CLAIMABLE = """
-e.state IN ('received', 'waiting') AND e.due_at <= now()
+e.state IN ('received', 'waiting') AND e.due_at <= now() AND NOT e.doubted
 AND NOT EXISTS (
     SELECT 1 FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
       AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
 AND NOT EXISTS (
     SELECT 1 FROM entries other
     WHERE other.firm_id = e.firm_id AND other.folder_id = e.folder_id
-      AND other.entry_id = e.entry_id AND other.id <> e.id AND other.state = 'posting')
+      AND other.entry_id = e.entry_id AND other.id <> e.id
+      AND (other.state = 'posting' OR other.doubted))
 """
 
 # Of `folders fo`. Not EXISTS: PostgreSQL, expecting many, would look for one through the table,
@@ -243,7 +245,7 @@ class Ready:
 
 _STILL_OURS = text("""
 SELECT id FROM entries WHERE id = ANY(:ids) AND state = 'posting' AND lease = :lease
-  AND lease_until > now() ORDER BY id FOR UPDATE
+  AND lease_until > now() AND NOT doubted ORDER BY id FOR UPDATE
 """)
 
 _CUTS = text("""
@@ -258,24 +260,41 @@ def mark(
 ) -> int | None:
     """The mark: from its commit on, these entries may be in Loop. The import's id.
 
-    None where the lease has run out or a hold has come: then nothing may be sent.
+    None where the lease has run out, a hold has come or the database went back: then nothing may
+    be sent.
     """
     if not _undisturbed(connection, folder.id, lease):
         return None
     ids = [one.entry for one in ready]
     ours = connection.execute(_STILL_OURS, {"ids": ids, "lease": lease}).scalars().all()
-    if len(ours) != len(ids):
+    # Behind the first touch of an entry, as `identity.doubt` wants it.
+    if len(ours) != len(ids) or not confirmed(connection):
         return None
+    return open_import(connection, folder.firm_id, folder.id, ready)
+
+
+def open_import(
+    connection: Connection,
+    firm_id: int,
+    folder_id: int,
+    ready: Sequence[Ready],
+    *,
+    supposed: bool = False,
+) -> int:
+    """An import request that these entries may be in Loop by; its id."""
     import_id: int = connection.execute(
-        text("INSERT INTO imports (firm_id, folder_id) VALUES (:firm_id, :folder_id) RETURNING id"),
-        {"firm_id": folder.firm_id, "folder_id": folder.id},
+        text(
+            "INSERT INTO imports (firm_id, folder_id, supposed) "
+            "VALUES (:firm_id, :folder_id, :supposed) RETURNING id"
+        ),
+        {"firm_id": firm_id, "folder_id": folder_id, "supposed": supposed},
     ).scalar_one()
     connection.execute(
         insert(attempts),
         [
             {
-                "firm_id": folder.firm_id,
-                "folder_id": folder.id,
+                "firm_id": firm_id,
+                "folder_id": folder_id,
                 "entry": one.entry,
                 "entry_id": one.entry_id,
                 "import_id": import_id,

@@ -202,6 +202,8 @@ entries = Table(
     Column("cuts", JSONB, nullable=False, server_default="[]"),
     # Not claimed before this time.
     Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # The database went back: it may have been sent by what was lost, and is asked for first.
+    Column("doubted", Boolean, nullable=False, server_default="false"),
     # Who is delivering it, until when.
     Column("lease", Uuid),
     _time("lease_until"),
@@ -232,6 +234,7 @@ entries = Table(
           postgresql_where=text("state = 'uncertain'")),
     Index("ix_entries_read_again_at", "firm_id", "read_again_at",
           postgresql_where=text("read_again_at IS NOT NULL")),
+    Index("ix_entries_doubted", "folder_id", "id", postgresql_where=text("doubted")),
     Index("ix_entries_lease_until", "lease_until", postgresql_where=text("state = 'posting'")),
     Index("ix_entries_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
 )  # fmt: skip
@@ -263,6 +266,9 @@ imports = Table(
     Column("folder_id", BigInteger, nullable=False),
     # The mark: from here on it may have reached Loop.
     Column("sent_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Nobody knows of it: what was lost when the database went back may have sent these entries,
+    # in requests of its own.
+    Column("supposed", Boolean, nullable=False, server_default="false"),
     _time("answered_at"),
     # How the answer was sorted, and what Loop said.
     Column("answer", Text),
@@ -394,4 +400,23 @@ auxiliary_codes = Table(
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     # Two codes that become equal by the cut are not merged: the second finds this taken.
     UniqueConstraint("firm_id", "folder_id", "loop_code"),
+)
+
+database_identity = Table(
+    "database_identity",
+    metadata,
+    # One row.
+    Column("one", Boolean, primary_key=True, server_default="true"),
+    # Of the server and of this database in it, as they tell; none that they do not tell.
+    Column("system_identifier", BigInteger),
+    Column("timeline", Text),
+    Column("database_oid", BigInteger),
+    # Of the table `entries`; none: nothing is sent before `restored` is through.
+    Column("entries_oid", BigInteger),
+    # To when it went back, and when and by whom that was said: what was validated before and comes
+    # for the first time may have been sent by what was lost.
+    _time("since"),
+    _time("restored_at"),
+    Column("restored_by", Text),
+    CheckConstraint("one", name="one"),
 )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from passerelle.store import missing
+from passerelle.store.identity import went_back
 
 Row = dict[str, Any]
 
@@ -140,8 +141,8 @@ def sendings(connection: Connection, entry: int) -> Iterator[Row]:
     return _rows(
         connection,
         """
-        SELECT i.id AS import_id, i.sent_at, i.answered_at, i.answer, i.http_status, i.message,
-               i.request_id AS import_request_id, i.status, i.polls, i.ended_at,
+        SELECT i.id AS import_id, i.supposed, i.sent_at, i.answered_at, i.answer, i.http_status,
+               i.message, i.request_id AS import_request_id, i.status, i.polls, i.ended_at,
                a.closed_at, a.closed_as, a.lines
         FROM attempts a JOIN imports i ON i.id = a.import_id
         WHERE a.entry = :entry ORDER BY a.id
@@ -218,4 +219,8 @@ def status(connection: Connection) -> Row:
           (SELECT count(*) FROM refused_events WHERE taken_in_at IS NULL) AS refused_events
         """)
     )
-    return row.one()._asdict() | {"missing": missing.count(connection)}
+    return {
+        **row.one()._asdict(),
+        "missing": missing.count(connection),
+        "database_went_back": went_back(connection),
+    }

@@ -268,10 +268,14 @@ UPDATE entries SET due_at = now() + make_interval(secs => :seconds)
 WHERE id IN (SELECT id FROM entries WHERE {which} AND state = 'uncertain' ORDER BY id FOR UPDATE)
 """
 _ASK_AGAIN = text(_DUE.format(which="id = :entry"))
+# Of a request that is only supposed each is asked for once at first: what became of one tells
+# nothing of the others.
 _ASK_OTHERS = text(
     _DUE.format(
-        which="id <> :entry AND id IN (SELECT entry FROM attempts WHERE import_id = :import_id "
-        "AND closed_at IS NULL)"
+        which="id <> :entry AND id IN ("
+        "SELECT a.entry FROM attempts a JOIN imports i ON i.id = a.import_id "
+        "WHERE i.id = :import_id AND a.closed_at IS NULL AND (NOT i.supposed OR EXISTS ("
+        "SELECT FROM questions q WHERE q.entry = a.entry AND q.import_id = i.id)))"
     )
 )
 
@@ -331,14 +335,19 @@ class Half:
 
 
 def half_of(connection: Connection, question: Question) -> Half | None:
-    """The half of its import request that the entry is in; None where it was alone."""
+    """The half of its import request that the entry is in; None where it was alone, or where the
+    request is only supposed.
+    """
     entries = list(
         connection.execute(
-            text("SELECT entry FROM attempts WHERE import_id = :id ORDER BY entry"),
+            text(
+                "SELECT entry FROM attempts WHERE import_id = :id AND NOT ("
+                "SELECT supposed FROM imports WHERE id = :id) ORDER BY entry"
+            ),
             {"id": question.import_id},
         ).scalars()
     )
-    if len(entries) == 1:
+    if len(entries) <= 1:
         return None
     middle = (len(entries) + 1) // 2
     second = entries.index(question.entry) >= middle

@@ -14,15 +14,16 @@ ALREADY_SYNCED = "An earlier revision of this entry is in Loop: correct it there
 _REVISIONS = """
 WITH named AS (SELECT DISTINCT firm_id, folder_id, entry_id FROM entries WHERE id = ANY(:ids)),
 revisions AS (
-    SELECT id, firm_id, folder_id, entry_id, revision, state
+    SELECT id, firm_id, folder_id, entry_id, revision, state, doubted
     FROM entries JOIN named USING (firm_id, folder_id, entry_id))
 """
 
-# An older revision whose attempts are all closed and that is not in Loop gives way.
+# An older revision whose attempts are all closed and that is not in Loop gives way. Of one that is
+# doubted nobody knows.
 _GIVES_WAY = text(f"""{_REVISIONS}
 SELECT older.id FROM revisions older JOIN revisions newer USING (firm_id, folder_id, entry_id)
 WHERE newer.revision > older.revision AND older.state IN ('received', 'waiting', 'parked')
-  AND NOT EXISTS (
+  AND NOT older.doubted AND NOT EXISTS (
     SELECT 1 FROM attempts WHERE attempts.entry = older.id AND closed_at IS NULL)
 """)  # noqa: S608 a literal of this module
 

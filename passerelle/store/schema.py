@@ -6,6 +6,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
+from passerelle.store.identity import remember
+
 
 def _config() -> Config:
     config = Config()
@@ -22,6 +24,7 @@ def upgrade(engine: Engine) -> None:
         try:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            remember(connection)
             connection.commit()
         finally:
             connection.rollback()

@@ -44,7 +44,8 @@ WITH before AS (
         lease = CAST(:lease AS uuid),
         lease_until = now() + make_interval(secs => CAST(:lease_seconds AS float)),
         synced_at = CASE WHEN :to = 'synced' THEN now() END,
-        read_again_at = NULL
+        read_again_at = NULL,
+        doubted = e.doubted AND :to NOT IN ('synced', 'superseded', 'discarded')
     FROM before WHERE e.id = before.id
     RETURNING e.id, e.firm_id, before.state AS from_state
 )

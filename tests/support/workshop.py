@@ -24,12 +24,14 @@ from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from passerelle.probing import Probing
 from passerelle.registration import FirmKeys, FolderTerms, Registration
+from passerelle.restoring import Restoring
 from passerelle.settling import Settling
 from passerelle.store.arrivals import encode
 from passerelle.store.cases import Cause, close_case, hold, refusal
 from passerelle.store.models import refused_events
 from passerelle.store.revisions import settle
 from passerelle.store.vault import Vault
+from passerelle.supposing import Supposing
 from passerelle.turns import Turns
 from passerelle.upkeep import Bells, Upkeep
 from schemas.loop import sent_moves, sent_place
@@ -151,7 +153,9 @@ class Workshop:
         self.vault = Vault([_KEY])
         self.registration = Registration(engine, self.vault)
         self.intake = Intake(engine, self.limits)
-        self.upkeep = Upkeep(engine, self._chance)
+        self.supposing = Supposing(engine, self.limits, send_origin=send_origin)
+        self.restoring = Restoring(engine, self.supposing)
+        self.upkeep = Upkeep(engine, self._chance, self.supposing)
         self._atomic = atomic
         terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify)
         self.turns = Turns(engine, pace, self.slept.append)
