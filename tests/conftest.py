@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 from redis import Redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from passerelle.store.engine import make_engine
-from passerelle.store.schema import upgrade
-from support.servers import Servers, database_name, running_servers
+from support.servers import Servers, running_servers
 from support.simulator import SimulatorHandle, running_simulator
 from support.stack import Stack, running_stack
+from support.template import make_template
 
 # The machine is shared: how long one example takes says nothing.
 settings.register_profile("passerelle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,14 +47,7 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def template(servers: Servers) -> str:
     """The name of a migrated database that nobody is connected to."""
-    url = servers.create_database()
-    engine = make_engine(url)
-    upgrade(engine)
-    # Each copy remembers for itself which database it is, at its first use.
-    with engine.begin() as connection:
-        connection.execute(text("DELETE FROM database_identity"))
-    engine.dispose()
-    return database_name(url)
+    return make_template(servers)
 
 
 @pytest.fixture

@@ -52,4 +52,4 @@ def restored(since: dt.datetime) -> None:
     that time. Cut off, run it again.
     """
     count = runtime().restoring.restore(since, who())
-    click.echo(f"{count} entries are looked for in Loop before anything of them is sent.")
+    click.echo(f"Entries that are looked for in Loop before anything of them is sent: {count}.")

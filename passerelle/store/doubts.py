@@ -13,6 +13,9 @@ from passerelle.store.transitions import Change, move
 PAGE = 100
 """Entries that get their attempts in one transaction, at most."""
 
+_AHEAD = 600.0
+"""Seconds that the hub's clock may be ahead of the database's."""
+
 _LOST_AT_MOST = 1_000_000
 """Import requests between a backup and what is lost with the database."""
 
@@ -43,9 +46,9 @@ def doubt_arrivals(connection: Connection, ids: Sequence[int]) -> None:
         text(
             "UPDATE entries e SET doubted = true FROM database_identity known "
             "WHERE e.id = ANY(:ids) AND e.state <> 'superseded' "
-            "AND e.occurred_at < known.restored_at"
+            "AND e.occurred_at < known.restored_at + make_interval(secs => :ahead)"
         ),
-        {"ids": list(ids)},
+        {"ids": list(ids), "ahead": _AHEAD},
     )
 
 
@@ -91,12 +94,12 @@ def folders_in_doubt(connection: Connection) -> list[int]:
 
 
 def lock_place(connection: Connection, folder_id: int) -> Place:
-    """Nobody else supposes anything of the folder meanwhile."""
+    """Nobody else supposes anything of the folder meanwhile, or heals what holds its entries."""
     row = connection.execute(
         text(
             "SELECT fo.id, fo.code, f.id AS firm_id, f.code AS firm_code "
             "FROM folders fo JOIN firms f ON f.id = fo.firm_id "
-            "WHERE fo.id = :id FOR NO KEY UPDATE OF fo"
+            "WHERE fo.id = :id FOR KEY SHARE OF f FOR NO KEY UPDATE OF fo"
         ),
         {"id": folder_id},
     ).one()
@@ -122,21 +125,16 @@ _MAY_BE_SENT = {State.RECEIVED, State.WAITING, State.POSTING, State.PARKED}
 def suppose(connection: Connection, place: Place, ready: Sequence[Ready]) -> None:
     """Open an attempt for each of these: from now on Loop is asked about them."""
     ids = [one.entry for one in ready]
-    cases = connection.execute(
-        text("SELECT DISTINCT case_id FROM entries WHERE id = ANY(:ids) AND case_id IS NOT NULL"),
-        {"ids": ids},
-    ).scalars()
-    before = list(cases)
+    held = text("SELECT DISTINCT case_id FROM entries WHERE id = ANY(:ids) AND case_id IS NOT NULL")
+    cases = list(connection.execute(held, {"ids": ids}).scalars())
     import_id = open_import(connection, place.firm_id, place.id, ready, supposed=True)
-    since = connection.execute(text("SELECT since FROM database_identity")).scalar_one()
-    told = (
-        f"The database went back to {since:%Y-%m-%d %H:%M:%S} UTC: what was lost may have sent it."
-    )
+    since = connection.execute(text("SELECT max(since) FROM database_identity")).scalar_one()
+    told = f"The database went back to {since}: what was lost may have sent it."
     move(connection, ids, _MAY_BE_SENT, Change(State.UNCERTAIN, message=told, import_id=import_id))
     connection.execute(
         text("UPDATE entries SET doubted = false WHERE id = ANY(:ids)"), {"ids": ids}
     )
-    _close_emptied(connection, before)
+    _close_emptied(connection, cases)
 
 
 def _close_emptied(connection: Connection, cases: Sequence[int]) -> None:

@@ -9,10 +9,10 @@ from sqlalchemy.exc import DBAPIError
 
 from passerelle.observe import log
 
-# A dump is read into another server, or makes the table anew. A copy of the database within its
-# server has its own OID. A standby that became the primary, and a recovery that ended early, begin
-# a timeline; of the one that is written to the name of the log file tells, while the control file
-# tells of the one at the last checkpoint, which may be minutes ago.
+# A dump is read into another server, or makes the table anew; a copy of the database within its
+# server has an OID of its own; a standby that took over, and a recovery, begin a timeline. The name
+# of the log file that is written to has the present one. The control file has the last
+# checkpoint's, and what took over makes one only some time later.
 _TOLD = {
     "system_identifier": "(SELECT system_identifier FROM pg_control_system())",
     "timeline": "left(pg_walfile_name(pg_current_wal_lsn()), 8)",
@@ -23,7 +23,6 @@ _NOT_TOLD = (
     errors.InsufficientPrivilege,
     errors.FeatureNotSupported,
     errors.UndefinedFunction,
-    errors.ObjectNotInPrerequisiteState,
 )
 
 
@@ -32,19 +31,22 @@ def confirmed(connection: Connection) -> bool:
 
     To be asked in the transaction that counts: behind a pool the server may be another by now.
     """
-    if _stored(connection) is None and not _was_used(connection):
+    stored = _stored(connection)
+    if stored is None and not _was_used(connection):
         remember(connection)
         return True
-    return not went_back(connection)
+    return not _is_another(connection, stored)
 
 
 def went_back(connection: Connection) -> bool:
     """Whether nothing may be sent from this database before `passerelle db restored` is through."""
     stored = _stored(connection)
-    if stored is None:
-        return _was_used(connection)
-    # None of them where `restored` is at work.
-    if stored["entries_oid"] is None:
+    return _is_another(connection, stored) and (stored is not None or _was_used(connection))
+
+
+def _is_another(connection: Connection, stored: Mapping[str, object] | None) -> bool:
+    # The latter where `restored` is at work.
+    if stored is None or stored["entries_oid"] is None:
         return True
     # What the server did not tell then is not compared.
     kept = {name: value for name, value in stored.items() if value is not None}

@@ -9,9 +9,8 @@ from typing import NoReturn
 
 from chaos.plan import make_plan
 from chaos.trial import Result, run
-from passerelle.store.engine import make_engine
-from passerelle.store.schema import upgrade
-from support.servers import database_name, running_servers
+from support.servers import running_servers
+from support.template import make_template
 
 
 def side_by_side(jobs: int, seeds: Iterable[int], entries: int, kills: int) -> Iterator[Result]:
@@ -43,12 +42,8 @@ def _interrupt(*_: object) -> NoReturn:
 def _trial(seed: int, entries: int, kills: int) -> Result:
     try:
         with running_servers() as servers:
-            url = servers.create_database()
-            engine = make_engine(url)
-            upgrade(engine)
-            engine.dispose()
             plan = make_plan(seed, entries, kills)
-            return run(plan, servers, database_name(url), broker_number=1)
+            return run(plan, servers, make_template(servers), broker_number=1)
     except KeyboardInterrupt:
         # The pool would go on with the next.
         os._exit(1)

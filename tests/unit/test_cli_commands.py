@@ -75,6 +75,9 @@ def test_a_command_of_the_table_loads_under_its_name(name: str) -> None:
         ["simulator", "--port", "65536"],
         ["submit-fec", "no such file", "--firm", "F", "--folder", "D"],
         ["firm", "add", "F", "--api-key", "K"],
+        ["db", "restored"],
+        ["db", "restored", "--since", "yesterday"],
+        ["db", "restored", "--since", "2026-01-31T04:00:00"],
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_nothing_on_standard_output(arguments: list[str]) -> None:
