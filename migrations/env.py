@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from passerelle.store.models import metadata
+from passerelle.store.deployment import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

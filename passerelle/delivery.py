@@ -81,7 +81,7 @@ class Delivery:
         seconds, lines = self._terms.lease_seconds, self._terms.limits.batch_lines
         with self._engine.begin() as connection:
             if went_back(connection):
-                return False
+                return None
             folder = claims.lease_folder(connection, folder_id, lease, seconds, lines)
             if folder is None:
                 claims.heard(connection, folder_id)

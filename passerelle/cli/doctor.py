@@ -71,6 +71,11 @@ def _database(engine: Engine) -> Iterator[Finding]:
 
 
 def _loop(status: queries.Row) -> Iterator[Finding]:
+    yield Finding(
+        "database is the one it was",
+        "It went back in time; nothing is sent." if status["database_went_back"] else None,
+        "Run `passerelle db restored --since T`; see docs/runbook.md.",
+    )
     since, paused = status["loop_down_since"], status["firms_paused"]
     yield Finding(
         "Loop",

@@ -49,22 +49,22 @@ def _one_of(column: str, words: type[enum.StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _id() -> Column[int]:
+def id_() -> Column[int]:
     return Column("id", BigInteger, Identity(), primary_key=True)
 
 
-def _time(name: str, *, nullable: bool = True) -> Column[object]:
+def time(name: str, *, nullable: bool = True) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def _since(name: str) -> Column[object]:
+def since(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
 firms = Table(
     "firms",
     metadata,
-    _id(),
+    id_(),
     Column("code", Text, nullable=False, unique=True),
     # Folded and trimmed: two registered firms may not differ by case or outer blanks (rule 21).
     Column("code_key", Text, nullable=False),
@@ -78,15 +78,15 @@ firms = Table(
     # The case that holds everything of the firm.
     Column("held_by", BigInteger),
     # Loop is not asked for this firm before this time; why, and how often in a row.
-    _time("paused_until"),
+    time("paused_until"),
     Column("pause_reason", Text),
     Column("failures", Integer, nullable=False, server_default="0"),
     # Requests a second, and when the next request has its turn.
     Column("pace", Float),
-    _time("next_turn_at"),
+    time("next_turn_at"),
     # The pace at which Loop throttled last.
     Column("throttled_pace", Float),
-    _since("created_at"),
+    since("created_at"),
     ForeignKeyConstraint(["id", "held_by"], ["cases.firm_id", "cases.id"], use_alter=True),
     CheckConstraint(
         "(registered_at IS NULL) = (api_key IS NULL) AND (registered_at IS NULL) = "
@@ -97,24 +97,10 @@ firms = Table(
           postgresql_where=text("registered_at IS NOT NULL")),
 )  # fmt: skip
 
-# Whether Loop is down, for all firms; one row.
-outages = Table(
-    "outages",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    # Failures in a row, of whichever firms, and what the last one said.
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("message", Text),
-    # Down since; and when it may be asked next whether it is back.
-    _time("since"),
-    _time("probe_at"),
-    CheckConstraint("id = 1", name="one"),
-)
-
 folders = Table(
     "folders",
     metadata,
-    _id(),
+    id_(),
     Column("firm_id", BigInteger, ForeignKey("firms.id"), nullable=False),
     Column("code", Text, nullable=False),
     Column("code_key", Text, nullable=False),
@@ -123,17 +109,17 @@ folders = Table(
     Column("open_to", Date),
     Column("create_accounts", Boolean, nullable=False, server_default="false"),
     # By command or because Loop knew it; none: Loop is asked before the first POST.
-    _time("registered_at"),
+    time("registered_at"),
     # The case that holds everything of the folder.
     Column("held_by", BigInteger),
     # One delivery at a time (rule 6).
     Column("lease", Uuid),
-    _time("lease_until"),
+    time("lease_until"),
     # After a request, entries gather until this time, unless a whole batch is due before.
-    _time("gather_until"),
+    time("gather_until"),
     # When upkeep last rang for it.
-    _time("rung_at"),
-    _since("created_at"),
+    time("rung_at"),
+    since("created_at"),
     UniqueConstraint("firm_id", "id"),
     UniqueConstraint("firm_id", "code"),
     ForeignKeyConstraint(
@@ -146,7 +132,7 @@ folders = Table(
 cases = Table(
     "cases",
     metadata,
-    _id(),
+    id_(),
     Column("scope", Text, nullable=False),
     Column("firm_id", BigInteger, ForeignKey("firms.id"), nullable=False),
     Column("folder_id", BigInteger),
@@ -155,9 +141,9 @@ cases = Table(
     Column("cause", Text, nullable=False, server_default=""),
     Column("message", Text, nullable=False),
     Column("state", Text, nullable=False, server_default=CaseState.OPEN),
-    _since("opened_at"),
-    _time("closed_at"),
-    _time("last_probe_at"),
+    since("opened_at"),
+    time("closed_at"),
+    time("last_probe_at"),
     UniqueConstraint("firm_id", "id"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     _one_of("scope", Scope),
@@ -176,14 +162,14 @@ events = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("firm_id", BigInteger, nullable=False),
     Column("entry", BigInteger, nullable=False),
-    _since("received_at"),
+    since("received_at"),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
 )
 
 entries = Table(
     "entries",
     metadata,
-    _id(),
+    id_(),
     Column("firm_id", BigInteger, nullable=False),
     Column("folder_id", BigInteger, nullable=False),
     # The hub's id and revision.
@@ -206,16 +192,16 @@ entries = Table(
     Column("doubted", Boolean, nullable=False, server_default="false"),
     # Who is delivering it, until when.
     Column("lease", Uuid),
-    _time("lease_until"),
+    time("lease_until"),
     # A half of a refused import request: its entries are sent together, apart from others.
     Column("half", Uuid),
     # Runs that ended before the mark without a word.
     Column("crashes", Integer, nullable=False, server_default="0"),
-    _since("received_at"),
-    _time("synced_at"),
+    since("received_at"),
+    time("synced_at"),
     # When Loop is asked again about what it has: sent more than once (rule 5), or a sample that
     # shows whether status 3 is true (rule 14).
-    _time("read_again_at"),
+    time("read_again_at"),
     UniqueConstraint("firm_id", "id"),
     UniqueConstraint("firm_id", "folder_id", "entry_id", "revision"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
@@ -242,7 +228,7 @@ entries = Table(
 transitions = Table(
     "transitions",
     metadata,
-    _id(),
+    id_(),
     Column("firm_id", BigInteger, nullable=False),
     Column("entry", BigInteger, nullable=False),
     Column("from_state", Text),
@@ -251,7 +237,7 @@ transitions = Table(
     Column("message", Text),
     # The import request that it came with, if any.
     Column("import_id", BigInteger),
-    _since("at"),
+    since("at"),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
     _one_of("from_state", State),
     _one_of("to_state", State),
@@ -261,7 +247,7 @@ transitions = Table(
 imports = Table(
     "imports",
     metadata,
-    _id(),
+    id_(),
     Column("firm_id", BigInteger, nullable=False),
     Column("folder_id", BigInteger, nullable=False),
     # The mark: from here on it may have reached Loop.
@@ -269,7 +255,7 @@ imports = Table(
     # Nobody knows of it: what was lost when the database went back may have sent these entries,
     # in requests of its own.
     Column("supposed", Boolean, nullable=False, server_default="false"),
-    _time("answered_at"),
+    time("answered_at"),
     # How the answer was sorted, and what Loop said.
     Column("answer", Text),
     Column("http_status", Integer),
@@ -278,14 +264,14 @@ imports = Table(
     # Following up: Loop's last status, when it is asked next, how often it was.
     Column("status", Integer),
     Column("polls", Integer, nullable=False, server_default="0"),
-    _time("poll_at"),
+    time("poll_at"),
     # When upkeep last rang for that.
-    _time("rung_at"),
-    _time("ended_at"),
+    time("rung_at"),
+    time("ended_at"),
     # How long it has been possible to see that it had not landed, and until when that is counted:
     # absence is not believed before (rule 11).
     Column("settled_seconds", Float, nullable=False, server_default="0"),
-    _time("settled_at"),
+    time("settled_at"),
     UniqueConstraint("firm_id", "id"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     Index("ix_imports_poll_at", "firm_id", "poll_at", postgresql_where=text("poll_at IS NOT NULL")),
@@ -298,7 +284,7 @@ imports = Table(
 attempts = Table(
     "attempts",
     metadata,
-    _id(),
+    id_(),
     Column("firm_id", BigInteger, nullable=False),
     Column("folder_id", BigInteger, nullable=False),
     Column("entry", BigInteger, nullable=False),
@@ -311,8 +297,8 @@ attempts = Table(
     Column("twin_key", LargeBinary),
     Column("count_before", Integer),
     # When it was first seen to be absent after settling, with a control beside it.
-    _time("absent_at"),
-    _time("closed_at"),
+    time("absent_at"),
+    time("closed_at"),
     Column("closed_as", Text),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
@@ -334,12 +320,12 @@ attempts = Table(
 questions = Table(
     "questions",
     metadata,
-    _id(),
+    id_(),
     Column("firm_id", BigInteger, nullable=False),
     Column("entry", BigInteger, nullable=False),
     # The import request whose attempt is in question.
     Column("import_id", BigInteger, nullable=False),
-    _since("asked_at"),
+    since("asked_at"),
     # How it was looked for.
     Column("strategy", Text),
     # How many lines Loop showed, and what they say; none where it did not answer.
@@ -357,7 +343,7 @@ questions = Table(
 refused_events = Table(
     "refused_events",
     metadata,
-    _id(),
+    id_(),
     # SHA-256 of the body: delivered again, it is still one refused event.
     Column("content_hash", LargeBinary, nullable=False, unique=True),
     # Bytes, because PostgreSQL's text and jsonb refuse U+0000 and lone surrogates.
@@ -365,27 +351,10 @@ refused_events = Table(
     Column("event_id", Text),
     Column("errors", JSONB, nullable=False),
     Column("deliveries", Integer, nullable=False, server_default="1"),
-    _since("received_at"),
-    _since("last_received_at"),
+    since("received_at"),
+    since("last_received_at"),
     # When a retry took it in after all.
-    _time("taken_in_at"),
-)
-
-missing_entries = Table(
-    "missing_entries",
-    metadata,
-    _id(),
-    # As the hub names it. Codes and no parents: a firm of which nothing arrived has no row.
-    Column("firm", Text, nullable=False),
-    Column("folder", Text, nullable=False),
-    Column("entry_id", Text, nullable=False),
-    Column("revision", Integer, nullable=False),
-    # How often it was named and not known. Nothing here says whether it has come since: that is
-    # seen in `entries`, so that no arrival can be overlooked.
-    Column("named", Integer, nullable=False, server_default="1"),
-    _since("first_named_at"),
-    _since("last_named_at"),
-    UniqueConstraint("firm", "folder", "entry_id", "revision"),
+    time("taken_in_at"),
 )
 
 auxiliary_codes = Table(
@@ -396,27 +365,8 @@ auxiliary_codes = Table(
     # The normalised code, whole, and what goes to Loop for it.
     Column("code", Text, primary_key=True),
     Column("loop_code", Text, nullable=False),
-    _since("since"),
+    since("since"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     # Two codes that become equal by the cut are not merged: the second finds this taken.
     UniqueConstraint("firm_id", "folder_id", "loop_code"),
-)
-
-database_identity = Table(
-    "database_identity",
-    metadata,
-    # One row.
-    Column("one", Boolean, primary_key=True, server_default="true"),
-    # Of the server and of this database in it, as they tell; none that they do not tell.
-    Column("system_identifier", BigInteger),
-    Column("timeline", Text),
-    Column("database_oid", BigInteger),
-    # Of the table `entries`; none: nothing is sent before `restored` is through.
-    Column("entries_oid", BigInteger),
-    # To when it went back, and when and by whom that was said: what was validated before and comes
-    # for the first time may have been sent by what was lost.
-    _time("since"),
-    _time("restored_at"),
-    Column("restored_by", Text),
-    CheckConstraint("one", name="one"),
 )

@@ -18,6 +18,10 @@ from passerelle.cli.main import main
 PAUSED = (
     "INSERT INTO firms (code, code_key, paused_until) VALUES ('A', 'a', now() + interval '1 h')"
 )
+ANOTHER = (
+    "INSERT INTO database_identity (timeline) VALUES ('another') "
+    "ON CONFLICT (one) DO UPDATE SET timeline = 'another'"
+)
 Doctor = Callable[..., tuple[int, dict[str, str | None]]]
 
 
@@ -64,6 +68,11 @@ def test_where_nobody_works_the_workers_are_what_is_wrong(doctor: Doctor) -> Non
         ("UPDATE outages SET since = now(), message = 'HTTP 503'", "Loop", "HTTP 503"),
         ("UPDATE alembic_version SET version_num = '0003'", "schema", "0003"),
         (PAUSED, "firms", "1 are left alone"),
+        (
+            ANOTHER,
+            "database is the one it was",
+            "went back",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(

@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, text
 
 from passerelle.store.engine import make_engine
-from passerelle.store.models import metadata
+from passerelle.store.deployment import metadata
 from support.servers import Servers
 
 _CATALOGUE = text("""

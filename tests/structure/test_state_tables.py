@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import CheckConstraint
 
 from passerelle.domain.states import FINAL, TRANSITIONS, CaseState, Closing, Reason, Scope, State
-from passerelle.store.models import metadata
+from passerelle.store.deployment import metadata
 from support.simulator import ROOT
 
 # As the contract has them.

@@ -1,0 +1,66 @@
+"""The tables of the deployment as a whole, of no firm. With them `metadata` is complete."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from passerelle.store.models import id_, metadata, since, time
+
+__all__ = ["database_identity", "metadata", "missing_entries", "outages"]
+
+# Whether Loop is down, for all firms; one row.
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # Failures in a row, of whichever firms, and what the last one said.
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("message", Text),
+    # Down since; and when it may be asked next whether it is back.
+    time("since"),
+    time("probe_at"),
+    CheckConstraint("id = 1", name="one"),
+)
+
+missing_entries = Table(
+    "missing_entries",
+    metadata,
+    id_(),
+    # As the hub names it. Codes and no parents: a firm of which nothing arrived has no row.
+    Column("firm", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("entry_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    # How often it was named and not known. Nothing here says whether it has come since: that is
+    # seen in `entries`, so that no arrival can be overlooked.
+    Column("named", Integer, nullable=False, server_default="1"),
+    since("first_named_at"),
+    since("last_named_at"),
+    UniqueConstraint("firm", "folder", "entry_id", "revision"),
+)
+
+database_identity = Table(
+    "database_identity",
+    metadata,
+    # One row.
+    Column("one", Boolean, primary_key=True, server_default="true"),
+    # Of the server and of this database in it, as they tell; none that they do not tell.
+    Column("system_identifier", BigInteger),
+    Column("timeline", Text),
+    Column("database_oid", BigInteger),
+    # Of the table `entries`; none: nothing is sent before `restored` is through.
+    Column("entries_oid", BigInteger),
+    # To when it went back, and when and by whom that was said: what was validated before and comes
+    # for the first time may have been sent by what was lost.
+    time("since"),
+    time("restored_at"),
+    Column("restored_by", Text),
+    CheckConstraint("one", name="one"),
+)
