@@ -12,8 +12,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from passerelle.domain.states import CaseState, Closing, Reason, Scope, State
-from passerelle.store.engine import make_engine
 from passerelle.store.deployment import metadata
+from passerelle.store.engine import make_engine
 from passerelle.store.schema import revisions, upgrade
 from support.events import purchase
 from support.servers import Servers

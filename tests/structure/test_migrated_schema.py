@@ -2,8 +2,8 @@
 
 from sqlalchemy import Engine, text
 
-from passerelle.store.engine import make_engine
 from passerelle.store.deployment import metadata
+from passerelle.store.engine import make_engine
 from support.servers import Servers
 
 _CATALOGUE = text("""
