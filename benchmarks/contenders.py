@@ -86,7 +86,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
         )
         runtime = Runtime(read_settings(env, env_file=False))
         _register(runtime, load)
-        count = text("SELECT state, count(*) FROM entries GROUP BY state")
+        count = text("SELECT state, count(*) AS n FROM entries GROUP BY state")
 
         def send(events: Sequence[Json]) -> None:
             if message == 1:
@@ -99,8 +99,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
 
         def states() -> Counter[str]:
             with runtime.engine.connect() as connection:
-                rows = connection.execute(count)
-                return Counter(dict(rows.tuples()))
+                return Counter({row.state: row.n for row in connection.execute(count)})
 
         def synced() -> int:
             return states()["synced"]

@@ -11,7 +11,7 @@ import click
 
 from benchmarks.contenders import PRODUCT, Running
 from benchmarks.ground import Ground, prepared
-from benchmarks.load import Load
+from benchmarks.load import Json, Load
 from benchmarks.processes import BenchmarkError
 
 _LOOK_SECONDS = 0.25
@@ -52,13 +52,13 @@ def _outage(ground: Ground, load: Load) -> None:
     ground.clear()
     with PRODUCT.start(ground, load, ground.scratch / "outage") as running:
         before = _Curve(ground, running)
-        running.send(load.events("before", load.entries))
+        running.send(_by_folder(load, "before"))
         before.follow(load.entries)
         former = before.rate()
         click.echo(f"before the outage: {load.entries:,} entries at {former:,.0f} a second")
 
         ground.control("PUT", "faults", {"faults": [{"fault": "http_503"}]})
-        running.send(load.events("after", load.entries))
+        running.send(_by_folder(load, "after"))
         _wait(running, lambda: running.states().total() == 2 * load.entries, "all are taken in")
         _wait(running, lambda: not running.states()["posting"], "nothing is being sent")
         calls = ground.calls().total()
@@ -91,16 +91,16 @@ def _limited(ground: Ground, load: Load, limit: int, minutes: int) -> None:
     ground.clear()
     ground.control("PATCH", "settings", {"rate_limit": {"calls": limit, "seconds": 1.0}})
     with PRODUCT.start(ground, load, ground.scratch / "limited") as running:
-        events = load.events("limited", 20 * limit * 60 * minutes)
+        # Each needs a request of its own, and a poll: six times of what is let through.
+        a_second = 3 * limit
+        events = load.events("limited", a_second * 60 * minutes)
         began = time.monotonic()
         found: list[tuple[int, int]] = []
-        for minute in range(minutes):
-            part = events[minute::minutes]
-            for start in range(0, len(part), len(part) // 60):
-                running.send(part[start : start + len(part) // 60])
-                _idle(running, began + 60 * minute + 60 * start / len(part) - time.monotonic())
-            _idle(running, began + 60 * (minute + 1) - time.monotonic())
-            found.append(_throttled(ground))
+        for second in range(60 * minutes):
+            running.send(events[second * a_second : (second + 1) * a_second])
+            _idle(running, began + second + 1 - time.monotonic())
+            if second % 60 == 59:
+                found.append(_throttled(ground))
     for minute, ((refused, total), (before, all_before)) in enumerate(
         zip(found, [(0, 0), *found], strict=False), 1
     ):
@@ -110,6 +110,11 @@ def _limited(ground: Ground, load: Load, limit: int, minutes: int) -> None:
             f"{share:.1%} answered 429"
         )
     ground.control("PATCH", "settings", {"rate_limit": None})
+
+
+def _by_folder(load: Load, series: str) -> list[Json]:
+    """As a hub sends them when a client's books are closed."""
+    return sorted(load.events(series, load.entries), key=lambda event: str(event["folder"]))
 
 
 def _throttled(ground: Ground) -> tuple[int, int]:
