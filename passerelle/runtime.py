@@ -3,7 +3,6 @@
 import os
 import random
 import threading
-import time
 from collections.abc import Callable
 from functools import cached_property
 
@@ -47,13 +46,20 @@ def _limits(settings: Settings) -> Limits:
 
 
 class Runtime:
-    """The use cases of one process, each made when it is first asked for."""
+    """The use cases of one process, each made when it is first asked for.
+
+    `stop` is set when the process is to end.
+    """
 
     def __init__(
-        self, settings: Settings, checkpoint: Callable[[str], None] = lambda _: None
+        self,
+        settings: Settings,
+        checkpoint: Callable[[str], None] = lambda _: None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.settings = settings
         self._checkpoint = checkpoint
+        self._stop = stop or threading.Event()
         self._chance = random.SystemRandom().random
 
     @cached_property
@@ -93,7 +99,7 @@ class Runtime:
     @cached_property
     def turns(self) -> Turns:
         pace = (self.settings.pace_start, self.settings.pace_max)
-        return Turns(self.engine, pace, time.sleep)
+        return Turns(self.engine, pace, self._stop)
 
     @cached_property
     def probing(self) -> Probing:

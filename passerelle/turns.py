@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -30,14 +30,15 @@ READING = Kind("reading", at_once=4, ahead=6)
 
 
 class Turns:
-    """`pace`: requests a second of a firm, at first and at most."""
+    """`pace`: requests a second of a firm, at first and at most.
 
-    def __init__(
-        self, engine: Engine, pace: tuple[float, float], sleep: Callable[[float], None]
-    ) -> None:
+    `stop` is set when this process is to end: nobody has a turn in it from then on.
+    """
+
+    def __init__(self, engine: Engine, pace: tuple[float, float], stop: threading.Event) -> None:
         self._engine = engine
         self._pace = pace
-        self._sleep = sleep
+        self._stop = stop
         self._lock = threading.Lock()
         self._calls: Counter[tuple[int, Kind]] = Counter()
         self._sent_away: set[tuple[int, Kind]] = set()
@@ -46,13 +47,15 @@ class Turns:
     def turn(self, firm_id: int, kind: Kind) -> Iterator[bool]:
         """For one call, made within; False where it is sent away: somebody else has to come."""
         with self._place(firm_id, kind) as free:
-            wait = self._wait(firm_id, kind) if free else None
+            wait = self._wait(firm_id, kind) if free and not self.are_over() else None
             if wait is None:
                 with self._lock:
                     self._sent_away.add((firm_id, kind))
-            else:
-                self._sleep(wait)
-            yield wait is not None
+            yield wait is not None and not self._stop.wait(wait)
+
+    def are_over(self) -> bool:
+        """Whether this process is to end."""
+        return self._stop.is_set()
 
     @contextlib.contextmanager
     def _place(self, firm_id: int, kind: Kind) -> Iterator[bool]:

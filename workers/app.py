@@ -1,6 +1,7 @@
 """The Celery app: queues, routes, beat's table. Settings with their reasons."""
 
 import sys
+import threading
 from typing import Any
 
 from celery import Celery, signals
@@ -106,7 +107,10 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
     broker.install()
     app = Celery("passerelle", broker=settings.broker_url, set_as_current=False)
     app.conf.update(_configuration(settings))
-    of_process = RuntimeOfProcess(lambda: runtime or Runtime(settings))
+    stop = threading.Event()
+    # Told to the main process alone: where tasks run in threads, those that call Loop are in it.
+    signals.worker_shutting_down.connect(lambda **_: stop.set(), weak=False)
+    of_process = RuntimeOfProcess(lambda: runtime or Runtime(settings, stop=stop))
     for task in TASKS:
         app.register_task(task(of_process))
     signals.setup_logging.connect(_setup_logging)

@@ -21,6 +21,7 @@ from support.workshop import (
     AGAIN,
     REFUSED,
     UNKNOWN,
+    Stop,
     ToldLoop,
     Workshop,
     accepted,
@@ -272,11 +273,13 @@ def test_a_claim_waits_for_a_hold_that_is_being_opened(shop: Workshop) -> None:
     leased, opening = threading.Event(), threading.Event()
     delivery = shop.another_delivery()
 
-    def sleep(_: float) -> None:
-        leased.set()
-        assert opening.wait(20)
+    class Turn(Stop):
+        def wait(self, timeout: float | None = None) -> bool:
+            leased.set()
+            assert opening.wait(20)
+            return super().wait(timeout)
 
-    shop.turns = Turns(shop.engine, (1000.0, 1000.0), sleep)
+    shop.turns = Turns(shop.engine, (1000.0, 1000.0), Turn())
     delivery = shop.another_delivery()
     delivered = background(lambda: delivery.deliver(shop.folder_id()))
     assert leased.wait(20)

@@ -395,8 +395,8 @@ def test_a_request_takes_one_turn_of_the_firms_pace(engine: Engine) -> None:
     shop.add_firm()
     shop.submit(small(1, folder="NEW"))
     shop.deliver_all()
-    assert len(shop.slept) == len(shop.told.asked) + len(shop.told.bodies) == 2
-    assert shop.slept[1] > 0
+    assert len(shop.stop.waited) == len(shop.told.asked) + len(shop.told.bodies) == 2
+    assert shop.stop.waited[1] > 0
 
 
 # Two answers to one import request.

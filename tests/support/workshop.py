@@ -54,6 +54,18 @@ ACCESS_DENIED = Answer(Sort.PERSON, "n'a pas accès au dossier", 200, reason=Rea
 KEYS_REFUSED = Answer(Sort.PERSON, "HTTP 401", 401, reason=Reason.CREDENTIALS_REFUSED)
 
 
+class Stop(threading.Event):
+    """Whether the process is to end, as the product is told; nobody waits, but it is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout or 0.0)
+        return self.is_set()
+
+
 class DiedError(Exception):
     """What ends a delivery as `kill -9` would."""
 
@@ -114,7 +126,7 @@ class ToldLoop(Loop):
 
 
 class Workshop:
-    """Seconds that the product would have waited are in `slept`."""
+    """Seconds that the product would have waited are in `stop.waited`."""
 
     def __init__(
         self,
@@ -131,12 +143,13 @@ class Workshop:
         first_samples: int = 0,
         verify: int = 0,
         chance: Callable[[], float] = lambda: 0.5,
+        stop: Stop | None = None,
     ) -> None:
         self.engine = engine
         self._chance = chance
         self.told = loop if isinstance(loop, ToldLoop) else ToldLoop()
         self.loop = loop or self.told
-        self.slept: list[float] = []
+        self.stop = stop or Stop()
         self.limits = Limits(
             description=35,
             auxiliary_code=17,
@@ -158,7 +171,7 @@ class Workshop:
         self.upkeep = Upkeep(engine, self._chance, self.supposing)
         self._atomic = atomic
         terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify)
-        self.turns = Turns(engine, pace, self.slept.append)
+        self.turns = Turns(engine, pace, self.stop)
         self.followup = FollowUp(engine, self.loop, self.vault, self.turns, terms, self._chance)
         self.probing = Probing(engine, self.loop, self.vault, self.turns)
         self.delivery = self.another_delivery()
