@@ -4,6 +4,7 @@ import sys
 import threading
 from typing import Any
 
+from billiard import pool
 from celery import Celery, signals
 from kombu.entity import Exchange, Queue
 
@@ -115,11 +116,11 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
         app.register_task(task(of_process))
     signals.setup_logging.connect(_setup_logging)
     # By a worker alone: beat, Flower and producers need the broker and nothing else.
-    signals.celeryd_init.connect(lambda **_: _check_worker(settings), weak=False)
+    signals.celeryd_init.connect(lambda **_: _start_worker(settings), weak=False)
     return app
 
 
-def _check_worker(settings: Settings) -> None:
+def _start_worker(settings: Settings) -> None:
     """A worker that cannot work does not start."""
     faults = [
         f"PASSERELLE_{name.upper()} is not set; a worker needs it."
@@ -128,6 +129,10 @@ def _check_worker(settings: Settings) -> None:
     ]
     if faults:
         sys.exit("\n".join(faults))
+    # Tenths of a second that a process of a pool waits at its end for its last result to be read.
+    # By then the worker may read no more, and with Celery's 300 every sixth stop took half a
+    # minute. What was not read is delivered again, which harms nothing.
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
 
 
 def _setup_logging(**_: Any) -> None:

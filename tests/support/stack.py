@@ -65,24 +65,25 @@ class Stack:
             self.wait_for_worker(consumer.queue)
 
     def start_worker(
-        self, queue: str, app: str = "workers.main", name: str = "", **env: str
+        self, queue: str, app: str = "workers.main", name: str = "", root: Path = ROOT, **env: str
     ) -> None:
         """The worker of a queue as `passerelle up` runs it; `app` may wrap it for a test.
 
-        `name` is the process's, where a queue has several.
+        `name` is the process's, where a queue has several; `root` is the folder of its sources.
         """
         [consumer] = [one for one in CONSUMERS if one.queue == queue]
         name = name or queue
         host = ("--hostname", f"{name}@%h")
-        self.start(name, "-A", app, *worker_arguments(consumer), *host, **env)
+        self.start(name, "-A", app, *worker_arguments(consumer), *host, root=root, **env)
 
-    def start(self, name: str, *arguments: str, **env: str) -> None:
+    def start(self, name: str, *arguments: str, root: Path = ROOT, **env: str) -> None:
         """A Celery process with a group of its own, so that it dies with its children."""
         log = self.scratch / f"{name}.log"
         with log.open("ab") as out:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "celery", *arguments],
-                cwd=ROOT,
+                # Modules are looked for there first.
+                cwd=root,
                 env=self.env | env,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -97,6 +98,16 @@ class Stack:
 
     def log(self, name: str) -> str:
         return (self.scratch / f"{name}.log").read_text(encoding="utf-8")
+
+    def stop(self, name: str, seconds: float = 20) -> None:
+        """SIGTERM. Raises AssertionError, TimeoutExpired: it did not end well, or not in time."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(seconds) == 0, self.log(name)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def kill(self, name: str) -> None:
         """kill -9 of a process and its children."""
