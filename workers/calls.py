@@ -16,7 +16,7 @@ from kombu.utils.json import dumps
 
 from tasks.base import UseCaseTask
 from tasks.intake import Keep
-from tasks.names import KEEP
+from tasks.names import INTAKE, KEEP, QUEUES
 
 _MOST_RETRIES = 100
 _SHOWN = 100
@@ -26,6 +26,10 @@ _OPTIONS = {"callbacks", "errbacks", "chain", "chord"}
 
 class NoCallError(Exception):
     """The message is no task call; the text says why, and shows nothing of its body."""
+
+
+class StrangeBellError(NoCallError):
+    """It rings for a task of another version of the workers; it carries nothing to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def read_call(message: Message, tasks: Mapping[str, UseCaseTask]) -> Call:
     the worker is to do; where it carries data, its expiry too, since it would be lost by it.
 
     Raises:
-        NoCallError
+        NoCallError, StrangeBellError
     """
     payload, body = _decoded(message), message.body
     headers = dict(message.headers or {})
@@ -60,7 +64,8 @@ def read_call(message: Message, tasks: Mapping[str, UseCaseTask]) -> Call:
     name = headers.get("task")
     task = tasks.get(name) if isinstance(name, str) else None
     if task is None:
-        raise NoCallError(f"No task has the name {ascii(name)[:_SHOWN]}.")
+        error = StrangeBellError if _is_bell(name, message) else NoCallError
+        raise error(f"No task has the name {ascii(name)[:_SHOWN]}.")
     retries = headers.get("retries")
     try:
         return Call(
@@ -93,6 +98,12 @@ def keeping_call(message: Message, reason: str) -> Call:
         },
         _body(Keep.arguments(raw, f"This is no task call. {reason}", task), {}),
     )
+
+
+def _is_bell(task: object, message: Message) -> bool:
+    """Whether it came from a queue of bells, for a task that belongs there."""
+    queue = (message.delivery_info or {}).get("routing_key")
+    return queue in {*QUEUES} - {INTAKE} and str(task).startswith(f"{queue}.")
 
 
 def _asks(options: dict[str, object] | None) -> bool:

@@ -8,7 +8,7 @@ from kombu.message import Message
 
 from passerelle.observe import log
 from tasks.base import UseCaseTask
-from workers.calls import Call, NoCallError, keeping_call, read_call
+from workers.calls import Call, NoCallError, StrangeBellError, keeping_call, read_call
 
 
 class Consumer(consumer.Consumer):
@@ -27,6 +27,11 @@ class Consumer(consumer.Consumer):
         def receive(message: Message) -> None:
             try:
                 call = read_call(message, tasks)
+            except StrangeBellError as error:
+                # Its row is there: upkeep rings until somebody hears it who knows it.
+                log.warning("a bell is let go", reason=str(error))
+                message.ack()
+                return
             except NoCallError as error:
                 log.warning("a message is no task call; it is kept", reason=str(error))
                 call = keeping_call(message, str(error))

@@ -159,6 +159,15 @@ def test_what_is_not_even_a_message_is_kept_from_every_queue(stack: Stack, broke
     until_empty(broker)
 
 
+def test_a_bell_of_another_version_is_let_go(stack: Stack, broker: Redis) -> None:
+    before = deliveries(stack)
+    for queue in QUEUES[1:]:
+        call = envelope(b"[[7], {}, {}]", call_headers(f"{queue}.later"))
+        broker.lpush(queue, json.dumps(call))
+    until_empty(broker)
+    assert deliveries(stack) == before
+
+
 def _odd(firm: str) -> list[tuple[str, JsonObject]]:
     """Queue's list and message, each with a good event: what is wrong is not the event's fault."""
 

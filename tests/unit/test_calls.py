@@ -9,7 +9,7 @@ from kombu import message
 from passerelle.runtime import Runtime
 from tasks.delivery import Deliver
 from tasks.intake import Submit
-from workers.calls import NoCallError, read_call
+from workers.calls import NoCallError, StrangeBellError, read_call
 
 # kombu's constructor has no types.
 Message: Any = message.Message
@@ -22,12 +22,15 @@ def _no_runtime() -> Runtime:
 TASKS = {task.name: task(_no_runtime) for task in (Submit, Deliver)}
 
 
-def headers(task: str = "entries.submit", args: object = (), **wishes: object) -> dict[str, Any]:
+def headers(
+    task: str = "entries.submit", args: object = (), queue: str = "intake", **wishes: object
+) -> dict[str, Any]:
     body = json.dumps([args, {}, {}])
     sent = Message(
         body=body,
         headers={"task": task, "id": "7"} | wishes,
         content_type="application/json",
+        delivery_info={"routing_key": queue},
         accept={"application/json"},
     )
     return read_call(sent, TASKS).headers
@@ -73,3 +76,13 @@ def test_a_good_id_is_kept_so_that_the_sender_can_find_it() -> None:
 def test_only_tasks_of_ours_are_called(name: Any) -> None:
     with pytest.raises(NoCallError, match="No task has the name"):
         headers(name)
+
+
+@pytest.mark.parametrize("queue", ["delivery", "remediation", "referentials", "upkeep"])
+def test_a_bell_that_this_version_does_not_know_is_told_from_what_carries_data(queue: str) -> None:
+    with pytest.raises(StrangeBellError, match="No task has the name"):
+        headers(f"{queue}.later", [12], queue=queue)
+    for name, where in (("intake.later", "intake"), (f"{queue}.x", "intake"), ("x.y", queue)):
+        with pytest.raises(NoCallError) as caught:
+            headers(name, queue=where)
+        assert type(caught.value) is NoCallError
