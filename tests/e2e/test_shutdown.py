@@ -16,10 +16,12 @@ from support.servers import Servers
 from support.simulator import until
 from support.stack import Stack, running_stack
 
-FOLDERS = [f"F{number:02}" for number in range(6)]
+DELIVERED = [f"D{number:02}" for number in range(6)]
+POLLED = [f"P{number:02}" for number in range(8)]
+ROUTES = {"importJson": DELIVERED, "getImportStatus": POLLED}
+NOTHING = {"leases": 0, "polls": 0, "messages": 0}
 SLOW_SECONDS = 2.0
-# For one call that is slow and what a busy machine adds; two after each other take longer than
-# that only where a worker goes on with what it has not begun.
+# For one call that is slow, and what a busy machine adds.
 END_SECONDS = 10.0
 # Nothing that was left to run out would be back within a test.
 HOURS = {
@@ -47,53 +49,77 @@ def stack(servers: Servers, template: str) -> Iterator[Stack]:
         yield running
         # Tried here, when the others are through with it; beat has it sweep every second.
         running.stop("upkeep", END_SECONDS)
-        assert held(running) == {"entries": 0, "folders": 0, "messages": 0}
+        assert held(running) == NOTHING
 
 
 def held(stack: Stack) -> dict[str, int]:
-    """What would have to run out: leases, and messages that a worker has taken."""
+    """What would have to run out: leases, polls that were taken, messages that a worker has."""
     [row] = stack.rows(
-        "SELECT (SELECT count(lease) FROM entries) AS entries, "
-        "(SELECT count(lease) FROM folders) AS folders"
+        "SELECT (SELECT count(lease) FROM entries) + (SELECT count(lease) FROM folders) AS leases, "
+        "(SELECT count(*) FROM imports WHERE poll_at > now() + interval '1 min') AS polls"
     )
     with Redis.from_url(stack.env["PASSERELLE_BROKER_URL"]) as broker:
         return {**row, "messages": broker.hlen("unacked")}
 
 
-def asked(stack: Stack) -> int:
-    """Requests to import that are on their way or were."""
+def asked(stack: Stack, route: str) -> int:
+    """How often, for the folders to be delivered or polled, it is on its way or was."""
     counts = stack.loop.requests()["counts"]
     return sum(
-        row["count"] for row in counts if row["route"] == "importJson" and row["folder"] in FOLDERS
+        row["count"] for row in counts if row["route"] == route and row["folder"] in ROUTES[route]
     )
 
 
-def booked(stack: Stack) -> int:
-    return sum(entry["folder"] in FOLDERS for entry in stack.loop.ledger())
+def booked(stack: Stack, folders: list[str]) -> int:
+    return sum(entry["folder"] in folders for entry in stack.loop.ledger())
 
 
-def test_a_delivery_hears_out_what_it_has_sent_and_hands_back_the_rest(stack: Stack) -> None:
-    """At one request a second most folders wait for their turn when the signal comes."""
-    firm = stack.add_firm(None, *FOLDERS)
-    stack.loop.set_faults({"fault": "slow_stored", "route": "importJson", "seconds": SLOW_SECONDS})
-    for folder in FOLDERS:
+def post(stack: Stack) -> tuple[str, list[int]]:
+    """A firm with an import in each of its folders, to be asked about now, but not rung for."""
+    firm = stack.add_firm(None, *POLLED)
+    for folder in POLLED:
+        for folder_id in stack.runtime.intake.take_in(events(firm, folder, 1)).folders:
+            stack.runtime.delivery.deliver(folder_id)
+    with stack.engine.begin() as connection:
+        due = "UPDATE imports SET poll_at = now(), rung_at = now() + interval '1 h' RETURNING id"
+        ids = list(connection.execute(text(due)).scalars())
+    with Redis.from_url(stack.env["PASSERELLE_BROKER_URL"]) as broker:
+        broker.delete("delivery")
+    return firm, ids
+
+
+def test_what_loop_was_asked_is_heard_out_and_the_rest_is_handed_back(stack: Stack) -> None:
+    """At one request a second most deliveries wait for their turn when the signal comes, and the
+    polls of one message would take longer than the worker has.
+    """
+    polled, imports = post(stack)
+    firm = stack.add_firm(None, *DELIVERED)
+    stack.loop.set_faults(
+        *({"fault": "slow_stored", "route": route, "seconds": SLOW_SECONDS} for route in ROUTES)
+    )
+    stack.app.send_task("delivery.follow_up", args=[imports], queue="delivery")
+    for folder in DELIVERED:
         stack.runtime.intake.take_in(events(firm, folder, 2))
-    slow = {"PASSERELLE_PACE_START": "1", "PASSERELLE_PACE_MAX": "1"}
-    stack.start_worker("delivery", **slow)
-    until(lambda: asked(stack), lambda found: found >= 1, 60)
+    stack.start_worker("delivery", PASSERELLE_PACE_START="1", PASSERELLE_PACE_MAX="1")
+    for route in ROUTES:
+        until(lambda route=route: asked(stack, route), lambda found: found >= 1, 60)
     stack.stop("delivery", END_SECONDS)
-    assert held(stack) == {"entries": 0, "folders": 0, "messages": 0}
+    assert held(stack) == NOTHING
     states = stack.states(firm)
     sent = states["posted"]
-    assert 0 < sent < 2 * len(FOLDERS)
-    assert states == {"posted": sent, "received": 2 * len(FOLDERS) - sent}
-    assert booked(stack) == sent
+    assert 0 < sent < 2 * len(DELIVERED)
+    assert states == {"posted": sent, "received": 2 * len(DELIVERED) - sent}
+    assert booked(stack, DELIVERED) == sent
+    assert stack.states(polled) == {"posted": len(POLLED)}
+    assert 0 < asked(stack, "getImportStatus") < len(POLLED)
     stack.loop.set_faults()
     with stack.engine.begin() as connection:
         connection.execute(text("UPDATE firms SET pace = 50, next_turn_at = NULL"))
+        connection.execute(text("UPDATE imports SET rung_at = NULL"))
     stack.start_worker("delivery")
-    stack.until_states(firm, synced=2 * len(FOLDERS))
-    assert booked(stack) == 2 * len(FOLDERS)
+    stack.until_states(firm, synced=2 * len(DELIVERED))
+    stack.until_states(polled, synced=len(POLLED))
+    assert booked(stack, DELIVERED) == 2 * len(DELIVERED)
 
 
 def test_events_that_stream_in_while_intake_stops_all_arrive(stack: Stack) -> None:

@@ -108,6 +108,7 @@ class Stack:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def kill(self, name: str) -> None:
         """kill -9 of a process and its children."""
