@@ -8,11 +8,11 @@ from kombu.exceptions import OperationalError
 from passerelle.observe import log
 from tasks.names import DELIVER, DELIVERY
 
-EXPIRES = 600.0
+EXPIRES = 900.0
 """Seconds after which a bell is not worth hearing: upkeep has rung again by then.
 
 The sender's clock sets the time and the receiver's tells it, so it is longer than two machines'
-clocks may differ: a worker that hears no bells would do nothing.
+clocks may differ, five minutes off each: a worker that hears no bells would do nothing.
 """
 
 
