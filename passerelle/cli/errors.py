@@ -67,6 +67,8 @@ def _of_libraries(error: Exception) -> str | None:
             return f"The broker does not answer: {_first_line(error)}"
         case DBAPIError(orig=postgres.UndefinedTable() | postgres.UndefinedColumn()):
             return "The database does not have this version's schema: run `passerelle db upgrade`."
+        case DBAPIError(orig=postgres.LockNotAvailable()):
+            return "Somebody else held for too long what this needs: try again."
         case DatabaseError() | DBAPIError(orig=postgres.InsufficientPrivilege()):
             return f"The database does not answer: {_first_line(error.orig)}"
     return None

@@ -1,5 +1,7 @@
 """The schema's version, and the way to this one's. Apart, because workers do without Alembic."""
 
+import time
+
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -15,11 +17,25 @@ def _config() -> Config:
     return config
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the schema to this version. Several at once: the second waits, then does nothing."""
+_POLL_SECONDS = 0.2
+
+
+def upgrade(engine: Engine, lock_seconds: float = 5.0) -> None:
+    """Bring the schema to this version. Several at once: the second waits, then does nothing.
+
+    Raises:
+        OperationalError: a table could not be locked for so long; the migrations before that one
+            are done, and the next call goes on. Workers wait behind who waits for such a lock.
+    """
     config = _config()
     with engine.connect() as connection:
-        connection.exec_driver_sql("SELECT pg_advisory_lock(hashtext('passerelle.migrations'))")
+        # Not by a statement that waits: an index that is made concurrently would wait for it.
+        while not connection.exec_driver_sql(
+            "SELECT pg_try_advisory_lock(hashtext('passerelle.migrations'))"
+        ).scalar_one():
+            connection.commit()
+            time.sleep(_POLL_SECONDS)
+        connection.exec_driver_sql(f"SET lock_timeout = {round(lock_seconds * 1000)}")
         connection.commit()
         try:
             config.attributes["connection"] = connection
@@ -28,6 +44,7 @@ def upgrade(engine: Engine) -> None:
             connection.commit()
         finally:
             connection.rollback()
+            connection.exec_driver_sql("RESET lock_timeout")
             connection.exec_driver_sql(
                 "SELECT pg_advisory_unlock(hashtext('passerelle.migrations'))"
             )

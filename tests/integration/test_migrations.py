@@ -9,7 +9,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from passerelle.domain.states import CaseState, Closing, Reason, Scope, State
 from passerelle.store.deployment import metadata
@@ -95,6 +95,20 @@ def test_a_failed_upgrade_lets_the_next_one_in(servers: Servers) -> None:
             upgrade(engine)
         with engine.begin() as connection:
             connection.exec_driver_sql("DROP TABLE entries")
+        upgrade(engine)
+        engine.dispose()
+
+
+def test_a_migration_waits_for_a_table_no_longer_than_workers_can_bear(servers: Servers) -> None:
+    with servers.database() as url:
+        engine = make_engine(url)
+        upgrade(engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("LOCK TABLE alembic_version")
+            with pytest.raises(OperationalError, match="lock timeout"):
+                upgrade(engine, lock_seconds=0.05)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "30s"
         upgrade(engine)
         engine.dispose()
 
