@@ -17,6 +17,7 @@ from tasks.intake import Keep, Reconcile, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
 from tasks.upkeep import Sweep
 from workers import broker
+from workers.schedule import Every
 
 TASKS = (Submit, SubmitMany, Reconcile, Keep, Deliver, FollowUp, Ask, Probe, Sweep)
 
@@ -91,7 +92,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "beat_max_loop_interval": 1,
         "beat_enable_remote_control": True,
         "beat_schedule": {
-            name: {"task": name, "schedule": seconds, "options": {"expires": EXPIRES}}
+            name: {"task": name, "schedule": Every(seconds), "options": {"expires": EXPIRES}}
             for name, seconds in read_table("schedules")["jobs"].items()
         },
     }
