@@ -68,12 +68,17 @@ def test_what_serves_is_started_again_and_what_is_done_is_not() -> None:
     assert set(restarts.values()) == {"unless-stopped"}
 
 
+# What Loop said is tried to be recorded for half a minute; the rest is what a busy machine adds.
+RECORDING_SECONDS = 40.0
+
+
 @pytest.mark.parametrize("name", WORKERS)
-def test_no_call_to_loop_may_be_set_longer_than_a_worker_has_to_end(name: str) -> None:
-    grace = WORKERS[name]["stop_grace_period"].removesuffix("s")
+def test_a_worker_has_the_time_for_the_longest_call_and_for_recording_it(name: str) -> None:
+    """From SIGTERM on, a task begins no further call (`test_stopping.py`)."""
+    grace = float(WORKERS[name]["stop_grace_period"].removesuffix("s"))
     [call] = [setting for setting in SETTINGS if setting.name == "call_seconds"]
     with pytest.raises(ValueError, match="number"):
-        call.parse(grace)
+        call.parse(str(grace - RECORDING_SECONDS))
 
 
 @pytest.mark.parametrize("name", SERVICES)
