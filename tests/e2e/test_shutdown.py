@@ -48,7 +48,7 @@ def stack(servers: Servers, template: str) -> Iterator[Stack]:
         running.wait_for_worker("upkeep")
         yield running
         # Tried here, when the others are through with it; beat has it sweep every second.
-        running.stop("upkeep", END_SECONDS)
+        running.stop("upkeep", seconds=END_SECONDS)
         assert held(running) == NOTHING
 
 
@@ -103,7 +103,7 @@ def test_what_loop_was_asked_is_heard_out_and_the_rest_is_handed_back(stack: Sta
     stack.start_worker("delivery", PASSERELLE_PACE_START="1", PASSERELLE_PACE_MAX="1")
     for route in ROUTES:
         until(lambda route=route: asked(stack, route), lambda found: found >= 1, 60)
-    stack.stop("delivery", END_SECONDS)
+    stack.stop("delivery", seconds=END_SECONDS)
     assert held(stack) == NOTHING
     states = stack.states(firm)
     sent = states["posted"]
@@ -139,7 +139,7 @@ def test_events_that_stream_in_while_intake_stops_all_arrive(stack: Stack) -> No
     stack.start_worker("intake")
     stack.wait_for_worker("intake")
     until(send_and_count, lambda found: found >= 30, 60)
-    stack.stop("intake", END_SECONDS)
+    stack.stop("intake", seconds=END_SECONDS)
     assert held(stack)["messages"] == 0
     for _ in range(10):
         send()

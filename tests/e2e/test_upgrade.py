@@ -59,8 +59,7 @@ def test_two_versions_work_side_by_side(stack: Stack, old: Path) -> None:
     until(both_have_worked, bool, 60)
     # A roll-out ends under load.
     sent += submit(stack, firm)
-    for queue in OLD:
-        stack.stop(f"old-{queue}", 60)
+    stack.stop(*(f"old-{queue}" for queue in OLD), seconds=60)
     stack.start_worker("intake")
     stack.until_states(firm, synced=sent)
     totals = stack.loop.totals()

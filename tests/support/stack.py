@@ -99,16 +99,13 @@ class Stack:
     def log(self, name: str) -> str:
         return (self.scratch / f"{name}.log").read_text(encoding="utf-8")
 
-    def stop(self, name: str, seconds: float = 20) -> None:
-        """SIGTERM. Raises AssertionError, TimeoutExpired: it did not end well, or not in time."""
-        process = self.processes.pop(name)
-        process.send_signal(signal.SIGTERM)
-        try:
-            assert process.wait(seconds) == 0, self.log(name)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    def stop(self, *names: str, seconds: float = 20) -> None:
+        """SIGTERM. Raises AssertionError, TimeoutExpired: one did not end well, or not in time."""
+        for name in names:
+            self.processes[name].send_signal(signal.SIGTERM)
+        for name in names:
+            assert self.processes[name].wait(seconds) == 0, self.log(name)
+            self.kill(name)
 
     def kill(self, name: str) -> None:
         """kill -9 of a process and its children."""
