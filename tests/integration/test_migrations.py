@@ -4,6 +4,7 @@ import contextlib
 import enum
 import multiprocessing
 import re
+import time
 
 import pytest
 from alembic import command
@@ -105,8 +106,11 @@ def test_a_migration_waits_for_a_table_no_longer_than_workers_can_bear(servers: 
         upgrade(engine)
         with engine.connect() as connection:
             connection.exec_driver_sql("LOCK TABLE alembic_version")
+            started = time.monotonic()
             with pytest.raises(OperationalError, match="lock timeout"):
                 upgrade(engine, lock_seconds=0.05)
+            # A worker would wait for thirty.
+            assert time.monotonic() - started < 20
         with engine.connect() as connection:
             assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "30s"
         upgrade(engine)
