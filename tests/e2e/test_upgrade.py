@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from passerelle.store.identity import remember
 from support import previous
 from support.events import purchase
 from support.servers import Servers
@@ -28,6 +29,9 @@ def stack(servers: Servers, template: str) -> Iterator[Stack]:
     with running_stack(
         servers, template, {"import_ms": 20}, broker_number=9, PASSERELLE_ROLLING="1"
     ) as running:
+        # As `passerelle db upgrade` does: the older workers send before any of this version's mark.
+        with running.engine.begin() as connection:
+            remember(connection)
         running.start("beat", "-A", "workers.main", "beat", "-s", str(running.scratch / "beat"))
         yield running
 
