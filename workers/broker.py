@@ -56,6 +56,10 @@ class _Mending(redis.Channel):
     """A channel of kombu's that never sees an item as it was found."""
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 kombu's
+        if self.connection is None or self.connection.client is None:
+            # Closed, since the broker is away; a task that has ended since acknowledges its message
+            # here. A worker gets over a connection's error, and would die of an AttributeError.
+            raise ConnectionError("The connection to the broker was closed.")
         client = super()._create_client(asynchronous=asynchronous)
         client.set_response_callback("BRPOP", self._brpop_answer)
         return client
