@@ -12,7 +12,11 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.transport.virtual import Channel as AnyChannel
 from kombu.transport.virtual import Message
+from kombu.transport.virtual import QoS as AnyQoS
 from kombu.utils.encoding import bytes_to_str
+from redis import RedisError
+
+from passerelle.observe import log
 
 
 def _flat(fields: dict[str, Any]) -> dict[str, Any]:
@@ -52,8 +56,21 @@ def enveloped(item: bytes, queue: str, channel: AnyChannel) -> bytes:
     return json.dumps(sound).encode("ascii")
 
 
+class _QoS(redis.QoS):
+    def append(self, message: Message, delivery_tag: str) -> None:
+        try:
+            super().append(message, delivery_tag)
+        except (RedisError, OSError) as error:
+            # A full broker refuses the note, having given the message away, and so on with every
+            # other in the queue. Nobody else has it: it is worked on without.
+            log.warning("the broker did not note a message", error=type(error).__name__)
+            AnyQoS.append(self, message, delivery_tag)
+
+
 class _Mending(redis.Channel):
-    """A channel of kombu's that never sees an item as it was found."""
+    """A channel of kombu's that never sees an item as it was found, and drops none."""
+
+    QoS = _QoS
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 kombu's
         if self.connection is None or self.connection.client is None:
