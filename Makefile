@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos check bench lock
+.PHONY: help setup demo test chaos check bench bench-kills lock
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: .venv/.ready ## .venv/ with everything the lock names
 
@@ -39,6 +39,9 @@ bench: setup ## ratios against what people would write instead
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.fec
 	$(BIN)/python -m benchmarks.outage
+
+bench-kills: setup ## what 200 kills of intake's worker lose, ten minutes; KILLS="--kills 20 --seed 7"
+	$(BIN)/python -m benchmarks.kills $(KILLS)
 
 lock: ## resolve the pins anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \

@@ -49,13 +49,13 @@ class Contender:
     start: Callable[[Ground, Load, Path], AbstractContextManager[Running]]
 
 
-def _environment(**variables: str) -> dict[str, str]:
+def environment(**variables: str) -> dict[str, str]:
     # Celery warns of a root user because of pickle, which nobody accepts here.
     return {**os.environ, "PYTHONPATH": str(ROOT), "C_FORCE_ROOT": "1", **variables}
 
 
 @contextlib.contextmanager
-def _producer(broker_url: str) -> Iterator[Celery]:
+def producer(broker_url: str) -> Iterator[Celery]:
     """What a hub has: an app that knows the broker and nothing of ours."""
     with Celery("hub", broker=broker_url, set_as_current=False) as app:
         yield app
@@ -77,7 +77,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
     into one message.
     """
     with ground.database() as database_url:
-        env = _environment(
+        env = environment(
             PASSERELLE_DATABASE_URL=database_url,
             PASSERELLE_BROKER_URL=ground.broker_url,
             PASSERELLE_SECRET_KEYS=Fernet.generate_key().decode(),
@@ -85,7 +85,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
             PASSERELLE_DATA_DIR=str(scratch),
         )
         runtime = Runtime(read_settings(env, env_file=False))
-        _register(runtime, load)
+        register(runtime, load)
         count = text("SELECT state, count(*) AS n FROM entries GROUP BY state")
 
         def send(events: Sequence[Json]) -> None:
@@ -104,7 +104,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
         def synced() -> int:
             return states()["synced"]
 
-        with running(scratch, env) as processes, _producer(ground.broker_url) as app:
+        with running(scratch, env) as processes, producer(ground.broker_url) as app:
             celery = ("-m", "celery", "-A", "workers.main")
             for consumer in CONSUMERS:
                 processes.start(f"worker-{consumer.queue}", *celery, *worker_arguments(consumer))
@@ -116,7 +116,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
         runtime.engine.dispose()
 
 
-def _register(runtime: Runtime, load: Load) -> None:
+def register(runtime: Runtime, load: Load) -> None:
     for firm in sorted({firm for firm, _ in load.places()}):
         runtime.registration.add_firm(firm, FirmKeys(api_key(firm), SECRET, SUBSCRIPTION))
     for firm, folder in load.places():
@@ -125,10 +125,10 @@ def _register(runtime: Runtime, load: Load) -> None:
 
 @contextlib.contextmanager
 def _plain(ground: Ground, _load: Load, scratch: Path) -> Iterator[Running]:
-    env = _environment(CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url)
+    env = environment(CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url)
     with (
         running(scratch, env) as processes,
-        _producer(ground.broker_url) as app,
+        producer(ground.broker_url) as app,
         Redis.from_url(ground.broker_url) as redis,
     ):
         processes.start(

@@ -85,6 +85,12 @@ class Processes:
             for kind in self._started
         )
 
+    def kill_one(self, kind: str) -> None:
+        """kill -9 of a program and of what it started."""
+        one = self._started.pop(kind)
+        kill_group(one.pid)
+        one.wait()
+
     def kill(self) -> None:
         """End them and what they started, at once: a warm end is not what is measured."""
         for one in self._started.values():
