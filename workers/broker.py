@@ -5,8 +5,10 @@ one ends the worker, and is lost because it has left the list by then. RabbitMQ 
 """
 
 import base64
+import contextlib
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
@@ -65,6 +67,25 @@ class _QoS(redis.QoS):
             # other in the queue. Nobody else has it: it is worked on without.
             log.warning("the broker did not note a message", error=type(error).__name__)
             AnyQoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        with self._freeing(delivery_tag):
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 kombu's
+        with self._freeing(delivery_tag):
+            super().reject(delivery_tag, requeue)
+
+    @contextlib.contextmanager
+    def _freeing(self, delivery_tag: str) -> Iterator[None]:
+        """A message that the broker does not let go of comes back. Its place is free all the same:
+        a worker whose every place was held by such ones would take no message any more.
+        """
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            log.warning("the broker did not let go of a message", error=type(error).__name__)
+            AnyQoS.ack(self, delivery_tag)
 
 
 class _Mending(redis.Channel):
