@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections import Counter
 
+from chaos.incidents import INCIDENTS
 from chaos.pool import side_by_side
 from simulator.faults import FAULTS
 
@@ -13,7 +14,8 @@ def main() -> int:
     options = _options()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     fired: Counter[str] = Counter()
-    entries = kills = 0
+    incidents: Counter[str] = Counter()
+    entries = kills = stops = 0
     wrong = []
     for result in side_by_side(options.jobs, seeds, options.entries, options.kills):
         print("\n".join((result.line(), *result.wrong)), flush=True)
@@ -22,9 +24,13 @@ def main() -> int:
         fired += result.fired
         entries += result.entries
         kills += result.kills
-    print(f"{options.seeds} seeds, {entries} entries, {kills} kills; faults:")
+        stops += result.stops
+        incidents += result.incidents
+    print(f"{options.seeds} seeds, {entries} entries, {kills} kills, {stops} stops; incidents:")
+    print("\n".join(f"  {name} {incidents[name]}" for name in INCIDENTS))
+    print("faults:")
     print("\n".join(f"  {name} {fired[name]}" for name in FAULTS))
-    never = [name for name in FAULTS if not fired[name]]
+    never = [name for name in (*FAULTS, *INCIDENTS) if not (fired + incidents)[name]]
     if never:
         print(f"never injected: {', '.join(never)}")
     if wrong:

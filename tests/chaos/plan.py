@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chaos.incidents import INCIDENTS
 from simulator.faults import FAULTS, ReadFault, WireFault
 from support.events import JsonObject, credit, debit, purchase
 
@@ -38,6 +39,8 @@ _TOO_LONG = 2.5
 _LATE = 2.0
 _ENTRIES, _STATUS, _IMPORT = "EcritureComptable", "getImportStatus", "importJson"
 _APART = 4
+# Seconds that a worker's clock is ahead.
+_CLOCKS = (0, 0, 300, -300)
 # With fewer, each rule acts once, and soon.
 _MANY = 1000
 _ACCOUNTS = ("606400", "607000", "613200", "622600", "625100", "626000", "445660", "512000")
@@ -55,11 +58,24 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Of a worker, so many seconds after the entry number `at` has left `received`."""
+    """Of a worker, so many seconds after the entry number `at` has left `received`.
+
+    `gently`: it is asked to end. Its successor's clock is `ahead` by so many seconds.
+    """
 
     at: int
     worker: str
     after: float
+    gently: bool
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What befalls broker or database once so many entries have left `received`."""
+
+    at: int
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,7 @@ class Plan:
     seed: int
     batch_lines: int
     folders: Sequence[Folder]
-    steps: Sequence[Kill | Slice]
+    steps: Sequence[Kill | Slice | Incident]
     late_kills: Sequence[Kill]
     faults: Sequence[dict[str, Any]]
     last: Sequence[JsonObject]
@@ -106,11 +122,13 @@ class _Chance(random.Random):
     def identity(self) -> str:
         return str(uuid.UUID(int=self.getrandbits(128), version=4))
 
-    def worker(self) -> str:
-        return UPKEEP if self.random() < 0.2 else self.choice(DELIVERIES)
+    def kill(self, at: int, *, gently: bool = False) -> Kill:
+        worker = UPKEEP if self.random() < 0.2 else self.choice(DELIVERIES)
+        return Kill(at, worker, self.random() * 0.4, gently, self.choice(_CLOCKS))
 
 
-def make_plan(seed: int, entries: int, kills: int) -> Plan:
+def make_plan(seed: int, entries: int, kills: int, incidents: int) -> Plan:
+    """`incidents` of different kinds; a fifth as many workers as are killed are asked to end."""
     chance = _Chance(seed)
     apart = list(HOLDS)
     ordinary = _ordinary_folders(chance)
@@ -118,22 +136,21 @@ def make_plan(seed: int, entries: int, kills: int) -> Plan:
     events = _events(chance, ordinary, entries - _APART * len(apart))
     slices = _slices(chance, events, [one for one in folders if one.fault])
     late_kills = kills // 5
-    steps: list[Kill | Slice] = [*slices]
+    steps: list[Kill | Slice | Incident] = [*slices]
+    steps += [chance.kill(chance.randrange(1, entries)) for _ in range(kills - late_kills)]
+    steps += [chance.kill(chance.randrange(1, entries), gently=True) for _ in range(-(-kills // 5))]
     steps += [
-        Kill(chance.randrange(1, entries), chance.worker(), chance.random() * 0.4)
-        for _ in range(kills - late_kills)
+        Incident(chance.randrange(1, entries), kind)
+        for kind in chance.sample(list(INCIDENTS), incidents)
     ]
     # What comes first makes what comes after it possible.
-    steps.sort(key=lambda step: (step.at, isinstance(step, Kill)))
+    steps.sort(key=lambda step: (step.at, not isinstance(step, Slice)))
     return Plan(
         seed=seed,
         batch_lines=chance.randint(24, 36) if entries >= _MANY else 12,
         folders=folders,
         steps=steps,
-        late_kills=[
-            Kill(chance.randint(3, 30), chance.worker(), chance.random() * 0.4)
-            for _ in range(late_kills)
-        ],
+        late_kills=[chance.kill(chance.randint(3, 30)) for _ in range(late_kills)],
         faults=_faults(chance, folders, many=entries >= _MANY),
         last=[
             _event(chance, folder, entries + number)

@@ -1,22 +1,25 @@
 """One trial: real workers under every fault and many kills; then peace, and a look at the books."""
 
 import contextlib
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import le
 
 from sqlalchemy import text
 
-from chaos.plan import DELIVERIES, UPKEEP, Kill, Plan, Slice
+from chaos.incidents import Incidents
+from chaos.plan import DELIVERIES, UPKEEP, Incident, Kill, Plan, Slice
 from chaos.story import story_of
 from chaos.verdict import wrongs
 from passerelle.domain.states import CaseState
 from passerelle.registration import FolderTerms
 from passerelle.store.cases import close_case
 from passerelle.store.revisions import settle
+from support.broker import running_broker
 from support.servers import Servers
 from support.simulator import until
 from support.stack import QUICK, Stack, running_stack
@@ -44,6 +47,8 @@ class Result:
     synced: int = 0
     parked: Counter[str] = field(default_factory=Counter)
     kills: int = 0
+    stops: int = 0
+    incidents: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     released: int = 0
     fired: Counter[str] = field(default_factory=Counter)
@@ -55,24 +60,31 @@ class Result:
         phases = " ".join(f"{phase} {seconds:.0f}" for phase, seconds in self.seconds.items())
         return (
             f"seed {self.seed}: {self.entries} entries, {self.synced} synced, "
-            f"{self.parked.total()} parked ({parked}), {self.kills} kills, "
+            f"{self.parked.total()} parked ({parked}), {self.kills} kills, {self.stops} stops, "
+            f"{self.incidents.total()} incidents, "
             f"{self.requests} requests, {self.released} holds released, "
             f"{sum(self.seconds.values()):.0f} s ({phases})"
             + (f", {len(self.wrong)} WRONG" if self.wrong else "")
         )
 
 
-def run(plan: Plan, servers: Servers, template: str, broker_number: int) -> Result:
+def run(plan: Plan, servers: Servers, template: str) -> Result:
     scenario = {"import_ms": 50, "seed": plan.seed, "faults": list(plan.faults)}
     settings = _SETTINGS | {"PASSERELLE_BATCH_LINES": str(plan.batch_lines)}
-    with running_stack(servers, template, scenario, broker_number, **settings) as stack:
-        return _Trial(plan, stack).run()
+    with (
+        running_broker() as broker,
+        running_stack(
+            replace(servers, broker_url=broker.url), template, scenario, **settings
+        ) as stack,
+    ):
+        return _Trial(plan, stack, Incidents(stack, servers, broker)).run()
 
 
 class _Trial:
-    def __init__(self, plan: Plan, stack: Stack) -> None:
+    def __init__(self, plan: Plan, stack: Stack, incidents: Incidents) -> None:
         self._plan = plan
         self._stack = stack
+        self._incidents = incidents
         self._starts: Counter[str] = Counter()
         self._nudged = 0.0
         self._result = Result(plan.seed)
@@ -90,10 +102,19 @@ class _Trial:
             with self._phase("peace"):
                 self._make_peace()
                 self._settle()
-        except TimeoutError as error:
-            result.wrong.append(f"it took too long: {error}")
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            result.wrong.append(f"it took too long: {error}\n{self._last_words()}")
+        except AssertionError as error:
+            result.wrong.append(f"a worker did not end well: {error}")
         self._look()
         return result
+
+    def _last_words(self) -> str:
+        """What each process is at, as far as its log tells."""
+        return "\n".join(
+            f"    {name}, exit code {process.poll()}: {self._stack.log(name).splitlines()[-3:]}"
+            for name, process in self._stack.processes.items()
+        )
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -114,9 +135,12 @@ class _Trial:
         for name in (*DELIVERIES, UPKEEP):
             self._start_worker(name)
 
-    def _start_worker(self, name: str) -> None:
+    def _start_worker(self, name: str, ahead: int = 0) -> None:
         queue = UPKEEP if name == UPKEEP else "delivery"
-        self._stack.start_worker(queue, name=name)
+        app, env = (
+            ("e2e.shifted_worker", {"CLOCK_AHEAD": str(ahead)}) if ahead else ("workers.main", {})
+        )
+        self._stack.start_worker(queue, app, name, **env)
         self._starts[name] += 1
 
     def _is_ready(self, name: str) -> bool:
@@ -126,18 +150,26 @@ class _Trial:
         """At a moment of its own, and of a worker that is at work."""
         moment = time.monotonic() + kill.after
         until(lambda: time.monotonic() >= moment and self._is_ready(kill.worker), bool, 60)
-        self._stack.kill(kill.worker)
-        self._start_worker(kill.worker)
-        self._result.kills += 1
+        if kill.gently:
+            self._stack.stop(kill.worker)
+            self._result.stops += 1
+        else:
+            self._stack.kill(kill.worker)
+            self._result.kills += 1
+        self._start_worker(kill.worker, kill.ahead)
 
     def _work(self) -> None:
         """Events come and workers die as the work goes on."""
         for step in self._plan.steps:
             until(self._begun, partial(le, step.at), _PATIENCE, every=0.1)
-            if isinstance(step, Slice):
-                self._stack.runtime.intake.take_in(step.events)
-            else:
-                self._kill(step)
+            match step:
+                case Slice():
+                    self._stack.runtime.intake.take_in(step.events)
+                case Kill():
+                    self._kill(step)
+                case Incident():
+                    self._incidents.happen(step.kind)
+                    self._result.incidents[step.kind] += 1
         until(lambda: self._count("state = 'received'"), lambda count: not count, _PATIENCE, 0.2)
 
     def _begun(self) -> int:
@@ -242,7 +274,8 @@ WHERE c.reason IN ('landed_twice', 'internal', 'import_stuck')
 """
 
 # What a bell or a question has taken is at most five seconds away. Of a request one entry is asked
-# for; when it is known the others are. Settling is made to last twice as long as imports took.
+# for; when it is known the others are. Settling lasts twice as long as imports were seen to take,
+# and what nobody could look at while broker or database was away did not take so long.
 _TIME_PASSES = [
     text("""
 UPDATE entries e SET due_at = now()
@@ -257,6 +290,11 @@ WHERE a.entry = e.id AND a.closed_at IS NULL
         AND (b.closed_at IS NOT NULL OR b.absent_at IS NOT NULL)))
 """),
     text("UPDATE imports SET poll_at = now() WHERE poll_at > now() + interval '3.5 s'"),
+    text(
+        "UPDATE imports SET ended_at = sent_at + interval '5 s' "
+        "WHERE status = 3 AND ended_at > sent_at + interval '5 s'"
+    ),
+    text("UPDATE outages SET probe_at = now() WHERE probe_at > now() + interval '3.5 s'"),
     text(
         "UPDATE entries SET read_again_at = now() WHERE read_again_at > now() + interval '1000 s'"
     ),

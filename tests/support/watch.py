@@ -24,6 +24,7 @@ from support.simulator import until
 
 # Below the time that a call may take in any test; far above what a transaction needs.
 _HOLD_SECONDS = 1.0
+_AWAY_SECONDS, _AWAY_PAUSE = 30.0, 0.1
 # A machine that was away for a second shows nothing in one look before and one after.
 _LOOKS = 30
 # Most of what is open at first is gone by now; whose the rest is takes longer to find out.
@@ -126,11 +127,16 @@ class Watch:
         return tuple(row[0] for row in self._rows(_LOCKS, session.pid))
 
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        try:
-            return self._connected().execute(statement, values).fetchall()
-        except psycopg.OperationalError:
-            # A test may have cut all sessions since the last look.
-            return self._connected().execute(statement, values).fetchall()
+        """Raises: psycopg.OperationalError, where the database is away for long."""
+        deadline = time.monotonic() + _AWAY_SECONDS
+        while True:
+            try:
+                return self._connected().execute(statement, values).fetchall()
+            except psycopg.OperationalError:
+                # A test has cut all sessions, or lets none in.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_AWAY_PAUSE)
 
     def _connected(self) -> psycopg.Connection[Any]:
         with self._lock:
