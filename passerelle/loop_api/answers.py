@@ -65,12 +65,13 @@ def retry_after(exchange: Exchange, message: str, at: datetime) -> float | None:
     header = exchange.headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdigit():
         return float(header)
-    until = _date(header)
-    if until is not None:
-        # The server's own clock, where it tells it: ours may be off.
-        start = _date(exchange.headers.get("Date", "")) or at
-        return max(0.0, (until - start).total_seconds())
-    return wait_in_words(message)
+    until, start = _date(header), _date(exchange.headers.get("Date", ""))
+    in_words = wait_in_words(message)
+    # A date counts by the server's own clock, where it tells it, and by ours, which may be off,
+    # only where nothing else says how long.
+    if until is None or (start is None and in_words is not None):
+        return in_words
+    return max(0.0, (until - (start or at)).total_seconds())
 
 
 def _date(header: str) -> datetime | None:

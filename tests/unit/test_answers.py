@@ -1,6 +1,7 @@
 """The table from what came back to how it is sorted: engine rule 7, reference: Loop API 3.7, 4."""
 
 import datetime as dt
+import email.utils
 import json
 from typing import Any
 
@@ -177,3 +178,14 @@ def test_loops_words_can_be_stored(status: int, body: dict[str, Any]) -> None:
 
 def test_a_page_is_never_shown() -> None:
     assert sort_status(Exchange(500, body=b"<html>secret</html>")).message == "HTTP 500"
+
+
+@pytest.mark.parametrize("off", [-300, 300])
+def test_a_clock_that_is_off_changes_no_wait_that_is_told_otherwise(off: int) -> None:
+    """Without the server's `Date` its words count, and not this machine's clock."""
+    until = email.utils.format_datetime(NOW + dt.timedelta(seconds=2), usegmt=True)
+    body = b'{"message": "Rate limit is exceeded. Try again in 2 seconds."}'
+    ours = NOW + dt.timedelta(seconds=off)
+    assert sort_status(Exchange(429, {"Retry-After": until}, body), ours).retry_after == 2
+    told = {"Retry-After": until, "Date": email.utils.format_datetime(NOW, usegmt=True)}
+    assert sort_status(Exchange(429, told), ours).retry_after == 2
