@@ -24,7 +24,7 @@ from support.simulator import until
 
 # Below the time that a call may take in any test; far above what a transaction needs.
 _HOLD_SECONDS = 1.0
-_AWAY_SECONDS, _AWAY_PAUSE = 30.0, 0.1
+_AWAY_SECONDS = 30.0
 # A machine that was away for a second shows nothing in one look before and one after.
 _LOOKS = 30
 # Most of what is open at first is gone by now; whose the rest is takes longer to find out.
@@ -82,7 +82,7 @@ class Watch:
                 Violation(line, session.query, self._locks(session))
                 for session in self._stay_open(ports)
             ]
-        except psycopg.Error as error:
+        except (psycopg.Error, TimeoutError) as error:
             found = [Violation(line, f"(nobody could look: {error})", ())]
         route = re.match(r"[A-Z]+ [^ ?]*/([^ /?]+)[ ?]", line)
         with self._lock:
@@ -127,16 +127,15 @@ class Watch:
         return tuple(row[0] for row in self._rows(_LOCKS, session.pid))
 
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Raises: psycopg.OperationalError, where the database is away for long."""
-        deadline = time.monotonic() + _AWAY_SECONDS
-        while True:
-            try:
+        """Raises: TimeoutError, where the database is away for long."""
+
+        def rows() -> list[tuple[Any, ...]] | None:
+            # A test may have cut all sessions, or let none in.
+            with contextlib.suppress(psycopg.OperationalError):
                 return self._connected().execute(statement, values).fetchall()
-            except psycopg.OperationalError:
-                # A test has cut all sessions, or lets none in.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_AWAY_PAUSE)
+            return None
+
+        return until(rows, lambda found: found is not None, _AWAY_SECONDS, every=0.1) or []
 
     def _connected(self) -> psycopg.Connection[Any]:
         with self._lock:
