@@ -29,7 +29,7 @@ def count_failure(connection: Connection, message: str) -> None:
 
 def forget_failures(connection: Connection) -> None:
     """Loop answered. An outage is ended by a probe alone: this may have been sent before it."""
-    connection.execute(text("UPDATE outages SET failures = 0 WHERE failures > 0 AND since IS NULL"))
+    connection.execute(text("UPDATE outages SET failures = 0 WHERE failures > 0"))
 
 
 def take_probe(connection: Connection) -> bool:
