@@ -74,6 +74,8 @@ class Delivery:
         self._terms = terms
         self._chance = chance
         self._checkpoint = checkpoint
+        # Firms of which a delivery found no turn free: whoever ends next rings for another folder.
+        self._sent_away: set[int] = set()
 
     def deliver(self, folder_id: int) -> int | None:
         """Make one import request for the folder; the folder for which the next is worth it now."""
@@ -92,9 +94,13 @@ class Delivery:
             # Behind a read that only made the folder known nothing needs to gather.
             gather = self._terms.gather_seconds if folder.registered else 0.0
             claims.release_folder(connection, folder_id, lease, gather if sent else None)
+        if not granted:
+            self._sent_away.add(folder.firm_id)
+            return None
         # Looked at after the release: a bell that came before it found the folder taken.
         with self._engine.begin() as connection:
-            if granted and self._turns.were_short(folder.firm_id, DELIVERING):
+            if folder.firm_id in self._sent_away:
+                self._sent_away.discard(folder.firm_id)
                 return claims.next_folder(connection, folder.firm_id, lines)
             return folder_id if sent and claims.is_worth(connection, folder_id, lines) else None
 

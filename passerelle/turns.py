@@ -11,22 +11,21 @@ from sqlalchemy import Connection, Engine
 from passerelle.store import outages, pauses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """Of one firm and kind `at_once` calls have a place in a process, waiting or under way.
 
     Where more than `ahead` of the firm's calls are to go first, one is sent away.
     """
 
-    name: str
     at_once: int
     ahead: int
 
 
 # Together less than half of a worker's threads. Reading has a place behind deliveries that have
 # taken all of theirs, or nothing would ever end.
-DELIVERING = Kind("delivering", at_once=8, ahead=4)
-READING = Kind("reading", at_once=4, ahead=6)
+DELIVERING = Kind(at_once=8, ahead=4)
+READING = Kind(at_once=4, ahead=6)
 
 
 class Turns:
@@ -41,16 +40,12 @@ class Turns:
         self._stop = stop
         self._lock = threading.Lock()
         self._calls: Counter[tuple[int, Kind]] = Counter()
-        self._sent_away: set[tuple[int, Kind]] = set()
 
     @contextlib.contextmanager
     def turn(self, firm_id: int, kind: Kind) -> Iterator[bool]:
         """For one call, made within; False where it is sent away: somebody else has to come."""
         with self._place(firm_id, kind) as free:
             wait = self._wait(firm_id, kind) if free and not self.are_over() else None
-            if wait is None:
-                with self._lock:
-                    self._sent_away.add((firm_id, kind))
             yield wait is not None and not self._stop.wait(wait)
 
     def are_over(self) -> bool:
@@ -71,13 +66,6 @@ class Turns:
     def _wait(self, firm_id: int, kind: Kind) -> float | None:
         with self._engine.begin() as connection:
             return pauses.take_turn(connection, firm_id, *self._pace, kind.ahead)
-
-    def were_short(self, firm_id: int, kind: Kind) -> bool:
-        """Whether one was sent away since this was asked last."""
-        with self._lock:
-            were_short = (firm_id, kind) in self._sent_away
-            self._sent_away.discard((firm_id, kind))
-            return were_short
 
     def answered(self, connection: Connection, firm_id: int) -> None:
         """Loop answered: failures are forgotten, the pace grows."""

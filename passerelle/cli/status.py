@@ -4,7 +4,7 @@ import click
 
 from passerelle.cli import deployment
 from passerelle.cli.broker import look
-from passerelle.cli.output import json_option, print_facts, print_json
+from passerelle.cli.output import json_option, print_facts, print_json, shown
 from passerelle.domain.states import State
 from passerelle.store import queries
 
@@ -24,7 +24,9 @@ def status(*, as_json: bool) -> None:
         return
     facts = {f"entries {state}": count for state, count in counts.pop("entries").items()}
     since, message = counts.pop("loop_down_since"), counts.pop("loop_down_message")
-    facts["Loop"] = "not known to be down" if since is None else f"down since {since}: {message}"
+    facts["Loop"] = (
+        "not known to be down" if since is None else f"down since {shown(since)}: {message}"
+    )
     if counts.pop("database_went_back"):
         facts["database"] = "went back: nothing is sent before `passerelle db restored`"
     facts |= {name.replace("_", " "): value for name, value in counts.items()}

@@ -10,7 +10,7 @@ from passerelle.domain.states import State
 from passerelle.store.claims import Due, Ready, open_import
 from passerelle.store.transitions import Change, move
 
-PAGE = 100
+_PAGE = 100
 """Entries that get their attempts in one transaction, at most."""
 
 _AHEAD = 600.0
@@ -115,7 +115,7 @@ ORDER BY e.id LIMIT :most FOR UPDATE OF e
 
 def in_doubt(connection: Connection, folder_id: int, after: int) -> list[Due]:
     """Entries of a folder that are doubted and may have an attempt, in order of id, locked."""
-    values = {"folder_id": folder_id, "after": after, "most": PAGE}
+    values = {"folder_id": folder_id, "after": after, "most": _PAGE}
     return [Due(**row._asdict()) for row in connection.execute(_IN_DOUBT, values)]
 
 

@@ -12,7 +12,7 @@ from passerelle.store.pauses import IS_OPEN
 _ENOUGH = 3
 """Failures of whichever firms, with no answer between, that make an outage."""
 
-PROBES_APART = 11.0
+_PROBES_APART = 11.0
 """Seconds: with ten there would be seven in some minutes."""
 
 
@@ -39,7 +39,7 @@ def take_probe(connection: Connection) -> bool:
             "UPDATE outages SET probe_at = now() + make_interval(secs => :apart) "
             "WHERE since IS NOT NULL AND (probe_at IS NULL OR probe_at <= now()) RETURNING id"
         ),
-        {"apart": PROBES_APART},
+        {"apart": _PROBES_APART},
     )
     return taken.first() is not None
 
