@@ -4,9 +4,6 @@ What is measured and how it is read: docs/performance.md.
 """
 
 import json
-import os
-import signal
-import sys
 from pathlib import Path
 
 import click
@@ -15,7 +12,7 @@ from rich.console import Console
 from benchmarks.contenders import CONTENDERS
 from benchmarks.ground import prepared
 from benchmarks.load import Load
-from benchmarks.processes import BenchmarkError
+from benchmarks.processes import BenchmarkError, stand_alone
 from benchmarks.report import as_json, conditions, show, summarise
 from benchmarks.turn import Turn, take_turn
 
@@ -44,11 +41,7 @@ def main(
     path: Path | None,
 ) -> None:
     """Entries per second from the first message to the last entry in Loop."""
-    # What is measured has default settings, whatever the caller's are.
-    for name in [name for name in os.environ if name.startswith(("PASSERELLE_", "CELERY_"))]:
-        del os.environ[name]
-    # Else what was started would go on.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    stand_alone()
     load = Load(entries, folders, firms)
     turns: list[Turn] = []
     try:

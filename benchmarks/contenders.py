@@ -49,9 +49,20 @@ class Contender:
     start: Callable[[Ground, Load, Path], AbstractContextManager[Running]]
 
 
-def environment(**variables: str) -> dict[str, str]:
+def _environment(**variables: str) -> dict[str, str]:
     # Celery warns of a root user because of pickle, which nobody accepts here.
     return {**os.environ, "PYTHONPATH": str(ROOT), "C_FORCE_ROOT": "1", **variables}
+
+
+def product_environment(ground: Ground, database_url: str, scratch: Path) -> dict[str, str]:
+    """Of the product's processes, with default settings."""
+    return _environment(
+        PASSERELLE_DATABASE_URL=database_url,
+        PASSERELLE_BROKER_URL=ground.broker_url,
+        PASSERELLE_SECRET_KEYS=Fernet.generate_key().decode(),
+        PASSERELLE_LOOP_URL=ground.loop_url,
+        PASSERELLE_DATA_DIR=str(scratch),
+    )
 
 
 @contextlib.contextmanager
@@ -77,13 +88,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
     into one message.
     """
     with ground.database() as database_url:
-        env = environment(
-            PASSERELLE_DATABASE_URL=database_url,
-            PASSERELLE_BROKER_URL=ground.broker_url,
-            PASSERELLE_SECRET_KEYS=Fernet.generate_key().decode(),
-            PASSERELLE_LOOP_URL=ground.loop_url,
-            PASSERELLE_DATA_DIR=str(scratch),
-        )
+        env = product_environment(ground, database_url, scratch)
         runtime = Runtime(read_settings(env, env_file=False))
         register(runtime, load)
         count = text("SELECT state, count(*) AS n FROM entries GROUP BY state")
@@ -125,7 +130,7 @@ def register(runtime: Runtime, load: Load) -> None:
 
 @contextlib.contextmanager
 def _plain(ground: Ground, _load: Load, scratch: Path) -> Iterator[Running]:
-    env = environment(CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url)
+    env = _environment(CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url)
     with (
         running(scratch, env) as processes,
         producer(ground.broker_url) as app,

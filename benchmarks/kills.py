@@ -7,9 +7,7 @@ and must stand in the stand-in's books once as everything else.
 """
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -25,14 +23,13 @@ from typing import Any
 
 import click
 from celery import Celery
-from cryptography.fernet import Fernet
 from redis import Redis
 from sqlalchemy import Engine, text
 
-from benchmarks.contenders import environment, producer, register
+from benchmarks.contenders import producer, product_environment, register
 from benchmarks.ground import Ground, prepared
 from benchmarks.load import Json, Load, origin_of
-from benchmarks.processes import ROOT, BenchmarkError, Processes, running
+from benchmarks.processes import ROOT, BenchmarkError, Processes, running, stand_alone
 from benchmarks.report import conditions
 from config.settings import read_settings
 from passerelle.runtime import Runtime
@@ -97,6 +94,7 @@ class Trial:
         self.wait_until_ready(INTAKE)
         taken = self.count("events")
         self.processes.wait_until(lambda: self.count("events") > taken, "intake works")
+        # Not when something is so: a crash comes at any moment.
         time.sleep(chance.uniform(0, _WORK_SECONDS))
         self.processes.kill_one(INTAKE)
         self.held |= set(self._unacked())
@@ -172,14 +170,7 @@ def _name(event: Json) -> Json:
 def _trial(ground: Ground, load: Load) -> Iterator[Trial]:
     with ground.database() as database_url:
         scratch = ground.scratch / "kills"
-        env = environment(
-            PASSERELLE_DATABASE_URL=database_url,
-            PASSERELLE_BROKER_URL=ground.broker_url,
-            PASSERELLE_SECRET_KEYS=Fernet.generate_key().decode(),
-            PASSERELLE_LOOP_URL=ground.loop_url,
-            PASSERELLE_DATA_DIR=str(scratch),
-            **_QUICK,
-        )
+        env = product_environment(ground, database_url, scratch) | _QUICK
         runtime = Runtime(read_settings(env, env_file=False))
         register(runtime, load)
         with (
@@ -238,9 +229,7 @@ def _run(trial: Trial, ground: Ground, kills: int, chance: random.Random) -> Non
 @click.option("--seed", type=int, default=1, help="Of the moments at which it is killed.")
 def main(kills: int, seed: int) -> None:
     """What is lost before intake where its worker is killed at work."""
-    for name in [name for name in os.environ if name.startswith(("PASSERELLE_", "CELERY_"))]:
-        del os.environ[name]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    stand_alone()
     load = Load(entries=0, folders=10, firms=2)
     try:
         with prepared(_LATENCY_MS, _IMPORT_MS) as ground, _trial(ground, load) as trial:
