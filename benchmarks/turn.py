@@ -109,6 +109,7 @@ def _wait_for(running: Running, wanted: int) -> None:
         elif time.monotonic() - since > _STUCK_SECONDS:
             raise BenchmarkError(f"{done} of {wanted} entries done, and no more come.")
         running.processes.require_alive()
+        # Looking costs what is measured: not without a pause.
         time.sleep(_LOOK_SECONDS)
 
 

@@ -129,6 +129,7 @@ class Demonstration:
                     f"After {_WAIT_SECONDS:g} s {found} of {wanted} entries are {state}; "
                     "the logs of the data folder tell why."
                 )
+            # The workers tell nobody but the database.
             time.sleep(_LOOK_SECONDS)
         self._progress.update(bar, completed=wanted)
 

@@ -65,6 +65,7 @@ def _lock(path: Path, lock: int) -> None:
                     f"The data folder {path} is in use by another `passerelle up` (process "
                     f"{owner or 'unknown'}): stop that one, or choose another with --data-dir."
                 ) from error
+            # A lock that is waited for cannot be given up in time.
             time.sleep(0.1)
         else:
             return

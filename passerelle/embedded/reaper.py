@@ -88,6 +88,7 @@ def _end(groups: list[Group]) -> None:
             tell(group.leader, group[step])
         deadline = time.monotonic() + seconds
         while any(_is_there(group.leader) for group in groups) and time.monotonic() < deadline:
+            # They are nobody's children here: the system tells nothing of their end.
             time.sleep(0.05)
     for group in groups:
         kill_group(group.leader)
