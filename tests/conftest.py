@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, find, settings
@@ -10,10 +11,12 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from passerelle.store.engine import make_engine
+from support.command import Cli, commands, deployment_environ
 from support.servers import Servers, running_servers
 from support.simulator import SimulatorHandle, running_simulator
 from support.stack import Stack, running_stack
 from support.template import make_template
+from support.workshop import Workshop
 
 # The machine is shared: how long one example takes says nothing.
 settings.register_profile("passerelle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -91,3 +94,23 @@ def stack(servers: Servers, template: str) -> Iterator[Stack]:
     with running_stack(servers, template, broker_number=1) as running:
         running.start_all()
         yield running
+
+
+@pytest.fixture
+def shop(engine: Engine) -> Workshop:
+    """One firm with one folder; a file that begins otherwise has a `shop` of its own."""
+    made = Workshop(engine)
+    made.add_firm()
+    return made
+
+
+@pytest.fixture
+def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
+    """Of a command: a database, and no broker."""
+    return deployment_environ(database_url, tmp_path)
+
+
+@pytest.fixture
+def cli(environ: dict[str, str]) -> Iterator[Cli]:
+    with commands(environ) as run:
+        yield run

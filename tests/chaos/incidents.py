@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import psutil
 import psycopg
-from psycopg import sql
 from sqlalchemy.exc import OperationalError
 
 from support.broker import Broker
-from support.servers import Servers, database_name
+from support.servers import Servers
 from support.simulator import until
 from support.stack import Stack
 
@@ -44,7 +43,8 @@ class Incidents:
         until(self._database_answers, bool, 60)
 
     def _acts(self, kind: str) -> tuple[Callable[[], None], Callable[[], None]]:
-        broker = self._broker
+        broker, servers = self._broker, self._servers
+        url = self._stack.env["PASSERELLE_DATABASE_URL"]
         return {
             "broker_flushed": (broker.flush, _nothing),
             "broker_killed": (broker.kill, broker.start),
@@ -52,42 +52,22 @@ class Incidents:
             "broker_frozen": (broker.freeze, broker.thaw),
             "broker_refusing": (broker.refuse, broker.accept),
             "broker_full": (broker.fill, broker.clear),
-            "database_cut": (self._cut, _nothing),
-            "database_refusing": (self._refuse, lambda: self._allow("true")),
+            "database_cut": (lambda: servers.cut(url), _nothing),
+            "database_refusing": (
+                lambda: servers.alter(url, "ALLOW_CONNECTIONS false"),
+                lambda: servers.alter(url, "ALLOW_CONNECTIONS true"),
+            ),
             "database_crashed": (self._crash, _nothing),
         }[kind]
 
     def _crash(self) -> None:
         """One backend is killed, and the server ends all and recovers from its log."""
-        with contextlib.suppress(psycopg.OperationalError), self._administrator() as connection:
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            psycopg.connect(self._servers.postgres_url) as connection,
+        ):
             psutil.Process(connection.info.backend_pid).kill()
             connection.execute("SELECT 1")
-
-    def _refuse(self) -> None:
-        self._allow("false")
-        self._cut()
-
-    def _cut(self) -> None:
-        with self._administrator() as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                [self._name],
-            )
-
-    def _allow(self, connections: str) -> None:
-        with self._administrator() as connection:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
-                    sql.Identifier(self._name), sql.SQL(connections)
-                )
-            )
-
-    @property
-    def _name(self) -> str:
-        return database_name(self._stack.env["PASSERELLE_DATABASE_URL"])
-
-    def _administrator(self) -> psycopg.Connection:
-        return psycopg.connect(self._servers.postgres_url, autocommit=True)
 
     def _database_answers(self) -> bool:
         with contextlib.suppress(OperationalError):

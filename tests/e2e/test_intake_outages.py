@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from psycopg import connect, sql
 from redis import Redis
 
 from support.deadly import DEADLY
 from support.events import JsonObject, purchase, put
 from support.refused import deliveries, until_refused
-from support.servers import Servers, database_name
+from support.servers import Servers
 from support.simulator import until
 from support.stack import Stack, running_stack
 from support.wrong_events import body_of
@@ -60,26 +59,18 @@ def test_while_the_database_is_away_messages_wait_and_none_is_lost(
 ) -> None:
     before = deliveries(deadly)
     firm = deadly.add_firm(None, FOLDER)
-    database = sql.Identifier(database_name(deadly.env["PASSERELLE_DATABASE_URL"]))
+    database_url = deadly.env["PASSERELLE_DATABASE_URL"]
     bodies = [secrets.token_bytes(9) for _ in range(3)]
-
-    def alter(change: str) -> None:
-        with connect(servers.postgres_url, autocommit=True) as administrator:
-            administrator.execute(sql.SQL("ALTER DATABASE {} {}").format(database, sql.SQL(change)))
-            administrator.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                [database_name(deadly.env["PASSERELLE_DATABASE_URL"])],
-            )
 
     with Redis.from_url(deadly.env["PASSERELLE_BROKER_URL"]) as broker:
         deadly.engine.dispose()
         rejected = deadly.log("intake").count("Reject")
-        alter(away)
+        servers.alter(database_url, away)
         for body in bodies:
             broker.lpush("intake", body)
             deadly.send("entries.submit", event(firm))
         until(lambda: deadly.log("intake").count("Reject"), lambda found: found > rejected, 60)
-        alter(back)
+        servers.alter(database_url, back)
         until_refused(deadly, before, bodies)
         deadly.until_states(firm, received=3)
         until(lambda: (broker.llen("intake"), broker.hlen("unacked")), lambda rest: not any(rest))

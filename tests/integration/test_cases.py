@@ -1,7 +1,6 @@
 """Holds and cases: what they park, what they leave, and two at once (engine rules 2 and 17)."""
 
 import pytest
-from sqlalchemy import Engine
 
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import CaseState, Reason, Scope
@@ -10,13 +9,6 @@ from support.events import purchase
 from support.workshop import UNKNOWN, Workshop, accepted, all_at_once, background
 
 HOLDS = [Reason.ACCESS_DENIED, Reason.CREDENTIALS_REFUSED]
-
-
-@pytest.fixture
-def shop(engine: Engine) -> Workshop:
-    made = Workshop(engine)
-    made.add_firm()
-    return made
 
 
 @pytest.mark.parametrize("reason", HOLDS)

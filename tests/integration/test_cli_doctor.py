@@ -2,18 +2,14 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import structlog
 import time_machine
-from click.testing import CliRunner
-from cryptography.fernet import Fernet
 from redis import Redis
 from sqlalchemy import Engine, text
 
-from passerelle.cli.main import main
+from support.command import Cli
 
 PAUSED = (
     "INSERT INTO firms (code, code_key, paused_until) VALUES ('A', 'a', now() + interval '1 h')"
@@ -26,25 +22,16 @@ Doctor = Callable[..., tuple[int, dict[str, str | None]]]
 
 
 @pytest.fixture
-def doctor(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Doctor]:
+def doctor(cli: Cli, broker_url: str) -> Doctor:
     """Runs the command; its exit code and what is wrong by name."""
-    environ = {
-        "PASSERELLE_DATABASE_URL": database_url,
-        "PASSERELLE_BROKER_URL": broker_url,
-        "PASSERELLE_SECRET_KEYS": Fernet.generate_key().decode(),
-        "PASSERELLE_DATA_DIR": str(tmp_path),
-    }
 
     def run(**changes: str) -> tuple[int, dict[str, str | None]]:
-        done = CliRunner().invoke(
-            main, ["doctor", "--json"], env=environ | changes, catch_exceptions=False
-        )
+        done = cli("doctor", "--json", **{"PASSERELLE_BROKER_URL": broker_url} | changes)
         findings = json.loads(done.stdout)
         assert all(finding["remedy"] for finding in findings if not finding["ok"])
         return done.exit_code, {finding["name"]: finding["wrong"] for finding in findings}
 
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 def change(engine: Engine, statement: str) -> None:

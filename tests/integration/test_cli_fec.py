@@ -4,7 +4,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,22 +15,11 @@ from sqlalchemy import Engine, text
 
 from passerelle.fec.layout import COLUMNS
 from passerelle.fec.sample import Dialect, SampleEntry, fec_file, sample_entries
-from support.command import Cli, commands, deployment_environ, messages, stored
+from support.command import Cli, messages, stored
 from support.events import purchase
 from support.fec_files import literal_file, payroll_line, totals_of
 
 MEBIBYTE = 1 << 20
-
-
-@pytest.fixture
-def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return deployment_environ(database_url, tmp_path)
-
-
-@pytest.fixture
-def cli(environ: dict[str, str]) -> Iterator[Cli]:
-    with commands(environ) as run:
-        yield run
 
 
 @pytest.fixture

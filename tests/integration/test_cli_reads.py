@@ -2,21 +2,20 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
-from click.testing import CliRunner, Result
+from click.testing import Result
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from config.settings import read_settings
-from passerelle.cli.main import main
 from passerelle.domain.states import State
 from passerelle.registration import FirmKeys, FolderTerms
 from passerelle.runtime import Runtime
+from support.command import Cli, deployment_environ
 from support.events import credit, debit, purchase, put
 from support.simulator import SimulatorHandle, until
 
@@ -30,17 +29,11 @@ CASE_KEYS = {
     *("id", "scope", "firm", "folder", "reason", "message", "remedy", "held", "state"),
     *("opened_at", "closed_at", "last_probe_at"),
 }
-Cli = Callable[..., Result]
 
 
 @pytest.fixture
 def environ(database_url: str, tmp_path: Path, loop: SimulatorHandle) -> dict[str, str]:
-    return {
-        "PASSERELLE_DATABASE_URL": database_url,
-        "PASSERELLE_SECRET_KEYS": Fernet.generate_key().decode(),
-        "PASSERELLE_LOOP_URL": loop.base_url,
-        "PASSERELLE_DATA_DIR": str(tmp_path),
-    }
+    return deployment_environ(database_url, tmp_path) | {"PASSERELLE_LOOP_URL": loop.base_url}
 
 
 @pytest.fixture
@@ -51,16 +44,6 @@ def runtime(environ: dict[str, str]) -> Iterator[Runtime]:
     made.registration.add_folder(FIRM, FOLDER, FolderTerms(name="École\tDupont"))
     yield made
     made.engine.dispose()
-
-
-@pytest.fixture
-def cli(environ: dict[str, str]) -> Iterator[Cli]:
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(main, arguments, env=environ, catch_exceptions=False)
-
-    yield run
-    # Commands set up logs for their process, which is the tests' here.
-    structlog.reset_defaults()
 
 
 def rows(done: Result) -> list[dict[str, Any]]:

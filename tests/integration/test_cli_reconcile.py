@@ -1,7 +1,6 @@
 """Promises of `reconcile`: each line is accounted for, and what is unknown is recorded."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +8,12 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Engine
 
-from support.command import Cli, commands, deployment_environ, stored
-from support.events import JsonObject, purchase
+from support.command import Cli, stored
+from support.events import purchase, purchase_name
 from support.servers import Servers
 from support.workshop import FIRM, FOLDER, REFUSED, Workshop
 
 BOM = b"\xef\xbb\xbf"
-
-
-@pytest.fixture
-def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return deployment_environ(database_url, tmp_path)
-
-
-@pytest.fixture
-def cli(environ: dict[str, str]) -> Iterator[Cli]:
-    with commands(environ) as run:
-        yield run
 
 
 @pytest.fixture
@@ -43,11 +31,6 @@ def shop(engine: Engine) -> Workshop:
     return made
 
 
-def name(number: int = 1, /, **changes: Any) -> JsonObject:
-    entry_id = f"ach-2026-{number:06}"
-    return {"firm": FIRM, "folder": FOLDER, "entry_id": entry_id, "revision": 1} | changes
-
-
 def lines(*objects: object) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in objects)
 
@@ -61,18 +44,18 @@ def test_each_named_entry_is_in_loop_or_told_with_the_reason_why_not(
     shop: Workshop, cli: Cli, tmp_path: Path
 ) -> None:
     file = tmp_path / "sent"
-    file.write_bytes(BOM + lines(*map(name, (1, 2, 3, 4)), name(1, revision=2)))
+    file.write_bytes(BOM + lines(*map(purchase_name, (1, 2, 3, 4)), purchase_name(1, revision=2)))
     done = cli("reconcile", file, "--json")
     assert done.exit_code == 1
     told = document(done)
     assert (told["named"], told["in_loop"], told["wrong_lines"]) == (5, 1, 0)
-    assert told["unknown"] == [name(4), name(1, revision=2)]
+    assert told["unknown"] == [purchase_name(4), purchase_name(1, revision=2)]
     ids = {"id": shop.entry(2)["id"], "known_revision": 1}
     parked = {"state": "parked", "reason": "refused_by_loop", "message": REFUSED.message}
     later = {"id": shop.entry(3, 2)["id"], "known_revision": 2, "state": "received"}
     assert told["not_in_loop"] == [
-        name(2) | ids | parked,
-        name(3) | later | {"reason": None, "message": None},
+        purchase_name(2) | ids | parked,
+        purchase_name(3) | later | {"reason": None, "message": None},
     ]
     assert done.stderr == "Error: Entries unknown here: 2. Sending them again is harmless.\n"
     assert stored(shop.engine, "missing_entries") == 2
@@ -84,7 +67,7 @@ def test_each_named_entry_is_in_loop_or_told_with_the_reason_why_not(
 
 
 def test_people_get_a_line_for_each_entry_that_is_not_in_loop(shop: Workshop, cli: Cli) -> None:
-    done = cli("reconcile", "-", stdin=lines(*map(name, (1, 2, 3, 4))))
+    done = cli("reconcile", "-", stdin=lines(*map(purchase_name, (1, 2, 3, 4))))
     assert done.exit_code == 1
     told, _, counts = done.stdout.partition("\n\n")
     assert [line.split("\t")[:5] for line in told.splitlines()] == [
@@ -105,12 +88,12 @@ def test_people_get_a_line_for_each_entry_that_is_not_in_loop(shop: Workshop, cl
 
 
 def test_where_nothing_is_missing_it_says_so(shop: Workshop, cli: Cli) -> None:
-    done = cli("reconcile", "-", stdin=lines(name(1)))
+    done = cli("reconcile", "-", stdin=lines(purchase_name(1)))
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("named")
     assert done.stdout.endswith("\nNothing is missing.\n")
     # What is here and not in Loop is on its way, or has its case.
-    assert cli("reconcile", "-", stdin=lines(name(2))).exit_code == 0
+    assert cli("reconcile", "-", stdin=lines(purchase_name(2))).exit_code == 0
     assert cli("reconcile", "-").exit_code == 0
     empty = {"named": 0, "in_loop": 0, "not_in_loop": [], "unknown": [], "wrong_lines": 0}
     assert document(cli("reconcile", "-", "--json")) == empty
@@ -119,8 +102,13 @@ def test_where_nothing_is_missing_it_says_so(shop: Workshop, cli: Cli) -> None:
 def test_a_wrong_line_is_told_with_its_number_and_the_others_are_looked_at(
     shop: Workshop, cli: Cli
 ) -> None:
-    wrong = [b"no json\n", lines(name(1, firm="A\0", revision="1")), lines([name(1)]), b"\xff\n"]
-    done = cli("reconcile", "-", "--json", stdin=b"\n".join([lines(name(1)), *wrong, b""]))
+    wrong = [
+        b"no json\n",
+        lines(purchase_name(1, firm="A\0", revision="1")),
+        lines([purchase_name(1)]),
+        b"\xff\n",
+    ]
+    done = cli("reconcile", "-", "--json", stdin=b"\n".join([lines(purchase_name(1)), *wrong, b""]))
     assert done.exit_code == 1
     assert document(done) | {"named": 1, "in_loop": 1, "wrong_lines": 4} == document(done)
     for told in (
@@ -140,7 +128,7 @@ def test_a_wrong_line_is_told_with_its_number_and_the_others_are_looked_at(
 
 
 def test_a_list_longer_than_a_batch_is_looked_up_whole(shop: Workshop, cli: Cli) -> None:
-    names = [name(number) for number in range(2_501)]
+    names = [purchase_name(number) for number in range(2_501)]
     for _ in range(2):
         done = cli("reconcile", "-", "--json", stdin=lines(*names))
         assert document(done)["unknown"] == [names[0], *names[4:]]
@@ -151,7 +139,7 @@ def test_no_database_and_no_schema_are_one_sentence_each_and_no_document(
     cli: Cli, environ: dict[str, str], servers: Servers
 ) -> None:
     def told() -> str:
-        done = cli("reconcile", "-", "--json", stdin=lines(name(1)))
+        done = cli("reconcile", "-", "--json", stdin=lines(purchase_name(1)))
         assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         return done.stderr
 

@@ -6,33 +6,20 @@ import pty
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
-from click.testing import CliRunner, Result
-from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
 
 from config.settings import read_settings
-from passerelle.cli.main import main
 from passerelle.runtime import Runtime
+from support.command import Cli
 from support.events import purchase, put
 from support.simulator import ROOT
 
-Cli = Callable[..., Result]
 KEYS = ("--api-key", "key-0123456789", "--subscription-key", "subscription-1")
 SECRET = "Un-secret_9"
-
-
-@pytest.fixture
-def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "PASSERELLE_DATABASE_URL": database_url,
-        "PASSERELLE_SECRET_KEYS": Fernet.generate_key().decode(),
-        "PASSERELLE_DATA_DIR": str(tmp_path),
-    }
 
 
 @pytest.fixture
@@ -40,16 +27,6 @@ def runtime(environ: dict[str, str]) -> Iterator[Runtime]:
     made = Runtime(read_settings(environ))
     yield made
     made.engine.dispose()
-
-
-@pytest.fixture
-def cli(environ: dict[str, str]) -> Iterator[Cli]:
-    def run(*arguments: str, stdin: str = "") -> Result:
-        return CliRunner().invoke(main, arguments, stdin, env=environ, catch_exceptions=False)
-
-    yield run
-    # Commands set up logs for their process, which is the tests' here.
-    structlog.reset_defaults()
 
 
 def stored_secret(runtime: Runtime, firm: str) -> str:

@@ -1,7 +1,6 @@
 """Promises of `submit`: nothing is lost, and the counts are true."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,22 +9,11 @@ from sqlalchemy import Engine, text
 
 from config.settings import read_settings
 from passerelle.runtime import Runtime
-from support.command import Cli, commands, deployment_environ, messages, stored
+from support.command import Cli, messages, stored
 from support.events import purchase
 from support.servers import Servers
 
 NOBODY = "redis://127.0.0.1:1/0"
-
-
-@pytest.fixture
-def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return deployment_environ(database_url, tmp_path)
-
-
-@pytest.fixture
-def cli(environ: dict[str, str]) -> Iterator[Cli]:
-    with commands(environ) as run:
-        yield run
 
 
 def ndjson(path: Path, *events: object) -> Path:

@@ -31,13 +31,6 @@ from support.workshop import (
 FOLDER_UNKNOWN = Answer(Sort.PERSON, "n'existe pas", 200, reason=Reason.UNKNOWN_FOLDER)
 
 
-@pytest.fixture
-def shop(engine: Engine) -> Workshop:
-    made = Workshop(engine)
-    made.add_firm()
-    return made
-
-
 def small(number: int, /, **changes: Any) -> JsonObject:
     """A purchase of two lines."""
     return purchase(number, **({"lines": [debit("1.00"), credit("1.00")]} | changes))

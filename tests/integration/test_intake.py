@@ -18,13 +18,6 @@ NEWER_LINK = {"url": "https://files.example.com/newer"}
 
 
 @pytest.fixture
-def shop(engine: Engine) -> Workshop:
-    made = Workshop(engine)
-    made.add_firm()
-    return made
-
-
-@pytest.fixture
 def bare(engine: Engine) -> Workshop:
     """Without any firm."""
     return Workshop(engine)

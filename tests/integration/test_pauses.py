@@ -1,19 +1,11 @@
 """A firm's pace and pauses: shared by all workers, kept by the database."""
 
 import pytest
-from sqlalchemy import Engine
 
 from passerelle.store import pauses
 from support.workshop import Workshop, all_at_once
 
 START, MOST = 10.0, 50.0
-
-
-@pytest.fixture
-def shop(engine: Engine) -> Workshop:
-    made = Workshop(engine)
-    made.add_firm()
-    return made
 
 
 def turn(shop: Workshop, ahead: int = 4) -> float | None:

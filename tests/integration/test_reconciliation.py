@@ -10,26 +10,13 @@ from sqlalchemy import Engine
 from passerelle.domain.event import EntryName
 from passerelle.reconciliation import MANY, Reconciled, Reconciliation
 from passerelle.store import missing
-from support.events import JsonObject, purchase
+from support.events import purchase, purchase_name
 from support.workshop import FIRM, FOLDER, Workshop, background
-
-
-@pytest.fixture
-def shop(engine: Engine) -> Workshop:
-    made = Workshop(engine)
-    made.add_firm()
-    return made
 
 
 @pytest.fixture
 def reconciliation(engine: Engine) -> Reconciliation:
     return Reconciliation(engine)
-
-
-def name(number: int = 1, /, **changes: Any) -> JsonObject:
-    """How the hub names `purchase(number)`."""
-    entry_id = f"ach-2026-{number:06}"
-    return {"firm": FIRM, "folder": FOLDER, "entry_id": entry_id, "revision": 1} | changes
 
 
 def still_missing(shop: Workshop) -> int:
@@ -47,20 +34,20 @@ def test_what_is_unknown_is_one_row_however_often_it_is_named(
     shop: Workshop, reconciliation: Reconciliation
 ) -> None:
     shop.submit(purchase(1))
-    names = [name(1), name(2), name(3), name(2)]
+    names = [purchase_name(1), purchase_name(2), purchase_name(3), purchase_name(2)]
     assert reconciliation.reconcile(names) == Reconciled(known=1, missing=3, refused=0)
     assert reconciliation.reconcile(names[1:2]) == Reconciled(known=0, missing=1, refused=0)
-    assert named(shop) == [name(2) | {"named": 2}, name(3) | {"named": 1}]
+    assert named(shop) == [purchase_name(2) | {"named": 2}, purchase_name(3) | {"named": 1}]
     row = shop.row("SELECT * FROM missing_entries WHERE named = 2")
     assert row["first_named_at"] < row["last_named_at"]
     assert still_missing(shop) == 2
 
 
 def test_what_comes_is_missing_no_longer(shop: Workshop, reconciliation: Reconciliation) -> None:
-    reconciliation.reconcile([name(1), name(2)])
+    reconciliation.reconcile([purchase_name(1), purchase_name(2)])
     shop.submit(purchase(1))
     assert still_missing(shop) == 1
-    assert reconciliation.reconcile([name(1)]).known == 1
+    assert reconciliation.reconcile([purchase_name(1)]).known == 1
     assert [row["named"] for row in named(shop)] == [1, 1]
 
 
@@ -68,7 +55,7 @@ def test_a_revision_is_known_by_a_later_one_and_not_by_an_earlier(
     shop: Workshop, reconciliation: Reconciliation
 ) -> None:
     shop.submit(purchase(1, revision=2))
-    names = [name(revision=revision) for revision in (1, 2, 3)]
+    names = [purchase_name(revision=revision) for revision in (1, 2, 3)]
     assert reconciliation.reconcile(names) == Reconciled(known=2, missing=1, refused=0)
     assert [row["revision"] for row in named(shop)] == [3]
 
@@ -79,7 +66,9 @@ def test_an_entry_is_known_in_its_own_folder_only(
     shop.add_firm("OTHER", "ELSEWHERE")
     shop.submit(purchase(1), purchase(2, folder="SECOND"))
     places = [("OTHER", FOLDER), (FIRM, "ELSEWHERE"), ("NOBODY", FOLDER), ("cabinet42", FOLDER)]
-    names = [name(firm=firm, folder=folder) for firm, folder in (*places, (FIRM, "SECOND"))]
+    names = [
+        purchase_name(firm=firm, folder=folder) for firm, folder in (*places, (FIRM, "SECOND"))
+    ]
     before = shop.rows("SELECT code FROM firms UNION ALL SELECT code FROM folders")
     assert reconciliation.reconcile(names).missing == 5
     assert shop.rows("SELECT code FROM firms UNION ALL SELECT code FROM folders") == before
@@ -89,11 +78,29 @@ def test_a_bad_name_is_kept_with_its_list_and_harms_no_other(
     shop: Workshop, reconciliation: Reconciliation
 ) -> None:
     shop.submit(purchase(1))
-    without = {key: value for key, value in name().items() if key != "folder"}
+    without = {key: value for key, value in purchase_name().items() if key != "folder"}
     listed = [
-        *(name(1), 7, without, name(2) | {"also": "this"}, name(entry_id=5), name(firm="A\0")),
-        *(name(entry_id="\ud800"), name(folder=" "), name(revision=0), name(revision="1")),
-        *(name(entry_id="x" * 65), None, [name()], name(revision=True), name(revision=10**400)),
+        *(
+            purchase_name(1),
+            7,
+            without,
+            purchase_name(2) | {"also": "this"},
+            purchase_name(entry_id=5),
+            purchase_name(firm="A\0"),
+        ),
+        *(
+            purchase_name(entry_id="\ud800"),
+            purchase_name(folder=" "),
+            purchase_name(revision=0),
+            purchase_name(revision="1"),
+        ),
+        *(
+            purchase_name(entry_id="x" * 65),
+            None,
+            [purchase_name()],
+            purchase_name(revision=True),
+            purchase_name(revision=10**400),
+        ),
     ]
     assert reconciliation.reconcile(listed) == Reconciled(known=1, missing=1, refused=1)
     assert [row["entry_id"] for row in named(shop)] == ["ach-2026-000002"]
@@ -109,20 +116,20 @@ def test_a_bad_name_is_kept_with_its_list_and_harms_no_other(
 def test_what_is_no_list_of_at_most_ten_thousand_is_refused_whole(
     shop: Workshop, reconciliation: Reconciliation
 ) -> None:
-    wrong: list[object] = [None, 7, "x", name(), [name()] * (MANY + 1)]
+    wrong: list[object] = [None, 7, "x", purchase_name(), [purchase_name()] * (MANY + 1)]
     for listed in wrong:
         assert reconciliation.reconcile(listed) == Reconciled(known=0, missing=0, refused=1)
     assert shop.refused() == [""] * len(wrong)
     assert named(shop) == []
     assert reconciliation.reconcile([]) == Reconciled(known=0, missing=0, refused=0)
-    many: list[object] = [name(number) for number in range(MANY)]
+    many: list[object] = [purchase_name(number) for number in range(MANY)]
     assert reconciliation.reconcile(many).missing == MANY
 
 
 def test_of_many_bad_names_the_first_are_told_and_the_rest_counted(
     shop: Workshop, reconciliation: Reconciliation
 ) -> None:
-    assert reconciliation.reconcile([0] * 150 + [name()]).missing == 1
+    assert reconciliation.reconcile([0] * 150 + [purchase_name()]).missing == 1
     assert shop.refused() == [*(f"/{index}" for index in range(100)), ""]
 
 
@@ -158,7 +165,7 @@ def test_what_arrives_while_it_is_named_does_not_stay_missing(
 ) -> None:
     with shop.open_intake(purchase()):
         # Neither waits for the other.
-        assert reconciliation.reconcile([name()]).missing == 1
+        assert reconciliation.reconcile([purchase_name()]).missing == 1
         assert still_missing(shop) == 1
     assert shop.states() == {"received": 1}
     assert still_missing(shop) == 0
@@ -169,7 +176,7 @@ def test_what_arrives_between_looking_and_recording_does_not_stay_missing(
 ) -> None:
     with shop.engine.begin() as connection:
         missing.record(connection, [EntryName(FIRM, FOLDER, "ach-2026-000001", 1)])
-        other = background(lambda: reconciliation.reconcile([name()]))
+        other = background(lambda: reconciliation.reconcile([purchase_name()]))
         shop.wait_for_lock()
         shop.submit(purchase())
     assert other.result(30).missing == 1

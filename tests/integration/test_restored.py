@@ -48,18 +48,6 @@ def restore(shop: Workshop) -> int:
     return shop.restoring.restore(BACKUP, "Ada")
 
 
-def hours_pass(shop: Workshop) -> None:
-    shop.execute("UPDATE imports SET settled_seconds = settled_seconds + 4000")
-    shop.execute("UPDATE attempts SET absent_at = absent_at - interval '61 s'")
-    shop.time_passes()
-
-
-def ask_for_hours(shop: Workshop) -> None:
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
-
-
 # Nothing is sent.
 
 WENT_BACK = {
@@ -416,10 +404,10 @@ def test_over_a_restore_each_entry_is_in_loop_once(
     assert [restored.state(number) for number in range(1, 6)] == [
         *("synced", "uncertain", "uncertain", "synced", "uncertain"),
     ]
-    hours_pass(restored)
+    restored.hours_pass()
     loop.land()
     for _ in range(3):
-        ask_for_hours(restored)
+        restored.ask_for_hours()
     assert [restored.state(number) for number in range(1, 6)] == [
         *("synced", "synced", "waiting", "synced", "waiting"),
     ]
@@ -452,7 +440,7 @@ def test_what_was_only_supposed_exhausts_nothing(engine: Engine) -> None:
     shop.submit(purchase(1))
     for _ in range(4):
         restore(shop)
-        ask_for_hours(shop)
+        shop.ask_for_hours()
         assert (shop.state(1), shop.attempts()[-1]) == ("waiting", "proven_absent")
 
 
@@ -464,13 +452,13 @@ def test_what_was_as_good_as_proven_absent_is_asked_for_anew(
     shop.submit(purchase(1), purchase(2))
     send(shop, loop, fate)
     shop.execute("UPDATE imports SET ended_at = ended_at - interval '61 s' WHERE status = 4")
-    hours_pass(shop)
+    shop.hours_pass()
     if fate is LOST:
         shop.ask()
-    hours_pass(shop)
+    shop.hours_pass()
     restored = after_backup(shop)
     # Lost: it was proven, and they were sent again; that is late.
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     assert shop.states() == {"synced": 1, "waiting": 2}
     send(shop, loop, LATE)
     send(shop, loop, LATE)
@@ -485,7 +473,7 @@ def test_what_was_as_good_as_proven_absent_is_asked_for_anew(
     assert restored.states() == {"synced": 1, "uncertain": 2}
     restored.ask()
     loop.land()
-    ask_for_hours(restored)
+    restored.ask_for_hours()
     assert restored.states() == {"synced": 3}
     assert booked(loop) == ["F-1", "F-2", "F-900"]
 
@@ -504,18 +492,18 @@ def test_a_revision_that_what_was_lost_sent_is_not_sent_again(
     send(shop, loop, LOST)
     shop.submit(corrected())
     restored = after_backup(shop)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     send(shop, loop)
     assert (shop.state(1), shop.state(1, 2)) == ("superseded", "synced")
 
     restore(restored)
     # One open attempt an entry: the older first.
     assert (restored.state(1), restored.state(1, 2)) == ("uncertain", "received")
-    ask_for_hours(restored)
+    restored.ask_for_hours()
     for _ in range(2):
         send(restored, loop)
         restored.sweep()
-        ask_for_hours(restored)
+        restored.ask_for_hours()
     assert (restored.state(1), restored.state(1, 2)) == ("superseded", "synced")
     assert booked(loop) == ["F-1B", "F-900"]
 
@@ -541,7 +529,7 @@ def test_a_revision_in_doubt_gives_way_to_none(
     restored.ask()
     assert (restored.state(1), restored.state(1, 2)) == ("synced", "parked")
     restored.sweep()
-    ask_for_hours(restored)
+    restored.ask_for_hours()
     assert restored.entry(1, 2)["reason"] == "already_synced"
     assert booked(loop) == ["F-1", "F-900"]
 

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Engine
 
 from passerelle.domain.outcome import Answer, Outcome, of_post
 from passerelle.domain.states import Closing, Reason, State
@@ -20,13 +19,6 @@ from support.workshop import (
     accepted,
     background,
 )
-
-
-@pytest.fixture
-def shop(engine: Engine) -> Workshop:
-    made = Workshop(engine)
-    made.add_firm()
-    return made
 
 
 def revision(number: int) -> JsonObject:

@@ -33,19 +33,6 @@ def deliver(shop: Workshop, loop: Books, fate: Fate) -> None:
     shop.time_passes()
 
 
-def hours_pass(shop: Workshop) -> None:
-    shop.execute("UPDATE imports SET settled_seconds = settled_seconds + 4000")
-    shop.execute("UPDATE attempts SET absent_at = absent_at - interval '61 s'")
-    shop.time_passes()
-
-
-def ask_for_hours(shop: Workshop) -> None:
-    """Long enough to see twice that something is not there."""
-    for _ in range(3):
-        hours_pass(shop)
-        shop.ask()
-
-
 def strategies(shop: Workshop) -> list[str]:
     return [row["strategy"] for row in shop.rows("SELECT strategy FROM questions ORDER BY id")]
 
@@ -75,7 +62,7 @@ def test_where_loop_keeps_no_origins_an_entry_is_found_by_piece(
     loop.forget_origins()
     shop.ask()
     assert shop.state(7) == "uncertain"
-    hours_pass(shop)
+    shop.hours_pass()
     shop.ask()
     assert (shop.state(7), shop.attempts()) == ("synced", ["ended", "ended"])
     assert strategies(shop) == ["origin", "piece"]
@@ -87,7 +74,7 @@ def test_where_loop_keeps_no_origins_absence_is_proven_by_piece(
     shop, loop = forgetful
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, LOST)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     assert (shop.state(7), shop.attempts()) == ("waiting", ["ended", "proven_absent"])
     assert strategies(shop)[-1] == "piece"
 
@@ -99,7 +86,7 @@ def test_where_loop_shows_no_control_in_any_way_nothing_is_concluded(
     loop.booked.clear()
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, LOST)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     assert (shop.state(7), shop.attempts()) == ("uncertain", ["ended", None])
 
 
@@ -112,11 +99,11 @@ def test_where_loop_ignores_the_filter_absence_is_never_believed(
     loop.ignored = WHOLE_FILTER
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, fate)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     # What is shown is there, whoever asked for it.
     assert shop.state(7) == ("synced" if fate.stored else "uncertain")
     shop.execute("UPDATE imports SET sent_at = sent_at - interval '25 hours'")
-    hours_pass(shop)
+    shop.hours_pass()
     shop.ask()
     if not fate.stored:
         assert (shop.state(7), reason_of(shop, 7)) == ("parked", "undecided")
@@ -129,7 +116,7 @@ def test_where_loop_ignores_the_origin_it_is_asked_by_piece(engine: Engine, fate
     loop.ignored = {"origin"}
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, fate)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     assert shop.state(7) == ("synced" if fate.stored else "waiting")
 
 
@@ -166,10 +153,10 @@ def test_by_piece_absence_needs_all_that_it_needs_by_origin(engine: Engine) -> N
     deliver(shop, loop, LOST)
     shop.ask()
     assert shop.state(7) == "uncertain"
-    hours_pass(shop)
+    shop.hours_pass()
     shop.ask()
     assert shop.state(7) == "uncertain"
-    hours_pass(shop)
+    shop.hours_pass()
     shop.ask()
     assert (shop.state(7), shop.attempts()) == ("waiting", ["ended", "proven_absent"])
     shop.deliver()
@@ -224,7 +211,7 @@ def test_of_a_twin_it_is_counted_before_how_often_it_is_there(
     shop.submit(*twins(2))
     deliver(shop, loop, fate)
     assert (count_before(shop, 1), count_before(shop, 2)) == (None, 1)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     # The one that is there is not taken for the other.
     assert shop.state(2) == ("synced" if fate.stored else "waiting")
     shop.deliver()
@@ -242,7 +229,7 @@ def test_a_twin_of_an_accountants_makes_it_undecided(by_piece: tuple[Workshop, B
     deliver(shop, loop, LOST_AND_STORED)
     loop.booked += [line for line in loop.booked if line["refPiece"] == PIECE][:3]
     for _ in range(2):
-        hours_pass(shop)
+        shop.hours_pass()
         shop.ask()
     assert (shop.state(2), reason_of(shop, 2)) == ("parked", "undecided")
     assert shop.attempts()[-1] is None
@@ -262,7 +249,7 @@ def test_what_cannot_be_counted_is_sent_and_never_mistaken(
     deliver(shop, loop, LOST)
     assert count_before(shop, 2) is None
     loop.booked += kept
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     assert (shop.state(2), reason_of(shop, 2)) == ("parked", "undecided")
 
 
@@ -291,7 +278,7 @@ def test_twins_that_carry_an_origin_are_told_apart_by_it(engine: Engine) -> None
     shop.follow_up()
     shop.submit(*twins(2))
     deliver(shop, loop, LOST)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     # The twin stands under its piece, but it is known whose it is.
     assert (shop.state(2), shop.attempts()[-1]) == ("waiting", "proven_absent")
 
@@ -359,10 +346,10 @@ def test_where_one_account_has_too_many_lines_nothing_is_concluded(engine: Engin
     shop, loop = open_shop(engine)
     shop.submit(long_entry(7, 2 * MOST_ROWS, accounts=1))
     deliver(shop, loop, LOST_AND_STORED)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     assert (shop.state(7), shop.attempts()[-1]) == ("uncertain", None)
     shop.execute("UPDATE imports SET sent_at = sent_at - interval '25 hours'")
-    hours_pass(shop)
+    shop.hours_pass()
     shop.ask()
     assert (shop.state(7), reason_of(shop, 7)) == ("parked", "undecided")
 
@@ -375,7 +362,7 @@ def test_lines_that_stand_under_its_piece_by_the_hundred_hide_no_absence(engine:
     shop.follow_up()
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, LOST)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     assert shop.state(7) == "uncertain"
 
 
@@ -389,7 +376,7 @@ def test_what_landed_twice_and_once_without_an_origin_is_told(
     shop, loop = open_shop(engine, send_origin=send_origin)
     shop.submit(purchase(7, piece_ref=PIECE))
     deliver(shop, loop, Fate(answered=False, late=True, origin=kept))
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     deliver(shop, loop, Fate())
     shop.follow_up()
     assert (shop.state(7), shop.cases()) == ("synced", [])
@@ -403,7 +390,7 @@ def test_a_twin_is_not_taken_for_a_second_landing(by_piece: tuple[Workshop, Book
     shop, loop = by_piece
     shop.submit(*twins(1))
     deliver(shop, loop, LOST)
-    ask_for_hours(shop)
+    shop.ask_for_hours()
     deliver(shop, loop, Fate())
     shop.follow_up()
     shop.submit(*twins(2))

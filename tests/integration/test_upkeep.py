@@ -14,13 +14,6 @@ from support.simulator import until
 from support.workshop import UNKNOWN, DiedError, Workshop, accepted, all_at_once
 
 
-@pytest.fixture
-def shop(engine: Engine) -> Workshop:
-    made = Workshop(engine)
-    made.add_firm()
-    return made
-
-
 def small(number: int, /, **changes: Any) -> JsonObject:
     return purchase(number, **({"lines": [debit("1.00"), credit("1.00")]} | changes))
 

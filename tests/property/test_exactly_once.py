@@ -154,10 +154,8 @@ class Machine(RuleBasedStateMachine):
         self.shop.deliver()
 
     def hours_pass(self) -> None:
-        self.shop.execute("UPDATE imports SET settled_seconds = settled_seconds + 4000")
-        self.shop.execute("UPDATE attempts SET absent_at = absent_at - interval '61 s'")
         self.shop.execute("UPDATE imports SET ended_at = ended_at - interval '61 s'")
-        self.shop.time_passes()
+        self.shop.hours_pass()
 
     def booked(self) -> Counter[str]:
         """How many entries of each piece are in Loop."""

@@ -29,9 +29,9 @@ def deployment_environ(database_url: str, data_dir: Path) -> dict[str, str]:
 
 @contextmanager
 def commands(environ: dict[str, str]) -> Iterator[Cli]:
-    def run(*arguments: object, stdin: bytes = b"") -> Result:
+    def run(*arguments: object, stdin: str | bytes = b"", **env: str) -> Result:
         words = [str(argument) for argument in arguments]
-        return CliRunner().invoke(main, words, stdin, env=environ, catch_exceptions=False)
+        return CliRunner().invoke(main, words, stdin, env=environ | env, catch_exceptions=False)
 
     yield run
     # Commands set up logs for their process, which is the tests' here.

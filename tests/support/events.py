@@ -23,6 +23,17 @@ BLANKS = (
 )
 
 
+def purchase_name(number: int = 1, /, **changes: Any) -> JsonObject:
+    """How the hub names `purchase(number)` when it lists what it has sent."""
+    event = purchase(number)
+    return {
+        "firm": event["firm"],
+        "folder": event["folder"],
+        "entry_id": event["entry"]["id"],
+        "revision": event["entry"]["revision"],
+    } | changes
+
+
 def purchase(number: int = 1, /, **changes: Any) -> JsonObject:
     """A purchase of three lines over 120.00; each number is another event and another entry.
 

@@ -59,6 +59,20 @@ class Servers:
         yield url
         self.drop_database(url)
 
+    def cut(self, url: str) -> None:
+        """End all sessions of a database."""
+        self._administer(
+            sql.SQL(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}"
+            ).format(sql.Literal(database_name(url)))
+        )
+
+    def alter(self, url: str, change: str) -> None:
+        """`ALTER DATABASE …`, at once in force: all its sessions end."""
+        database = sql.Identifier(database_name(url))
+        self._administer(sql.SQL("ALTER DATABASE {} {}").format(database, sql.SQL(change)))
+        self.cut(url)
+
     def _administer(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.postgres_url, autocommit=True) as connection:
             connection.execute(statement)

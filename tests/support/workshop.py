@@ -280,6 +280,18 @@ class Workshop:
         self.execute("UPDATE folders SET rung_at = NULL")
         self.execute("UPDATE outages SET since = NULL, probe_at = NULL")
 
+    def hours_pass(self) -> None:
+        """Settling is over, and what was seen to be absent may be looked for once more."""
+        self.execute("UPDATE imports SET settled_seconds = settled_seconds + 4000")
+        self.execute("UPDATE attempts SET absent_at = absent_at - interval '61 s'")
+        self.time_passes()
+
+    def ask_for_hours(self) -> None:
+        """Long enough to see twice that something is not there."""
+        for _ in range(3):
+            self.hours_pass()
+            self.ask()
+
     def rows(self, statement: str, **values: object) -> list[Mapping[str, Any]]:
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
