@@ -11,6 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.referential import Kind, Page
 from passerelle.domain.states import Reason
 from passerelle.domain.verdict import Place, Row
 from passerelle.loop_api import wire
@@ -26,7 +27,19 @@ from passerelle.loop_api.answers import (
 )
 from passerelle.loop_api.refusals import recognise
 from schemas.loop import Refused, entry_rows, import_answer, records, status_answer
+from schemas.referentials import referential_page
 
+PAGE_SIZE = 100
+"""Records asked for at once; how many Loop gives at most is not known (reference: Loop API 2)."""
+
+_ROUTES = {
+    Kind.ACCOUNT: "compte",
+    Kind.JOURNAL: "journal",
+    Kind.CUSTOMER: "tiersClient",
+    Kind.SUPPLIER: "tiersFournisseur",
+    Kind.EMPLOYEE: "tiersSalarie",
+    Kind.OTHER: "tiersDivers",
+}
 _CONNECT_SECONDS = 5.0
 _LARGEST_BODY = 32_000_000
 
@@ -171,6 +184,23 @@ class Loop:
         if records(body) is None:
             return unreadable(exchange, "Loop's list cannot be read.")
         return Answer(Sort.ACCEPTED, "", HTTPStatus.OK)
+
+    def list_page(
+        self, credentials: Credentials, folder: str, kind: Kind, skip: int
+    ) -> Page | Answer:
+        """Up to `PAGE_SIZE` records of a list after the first `skip`; an Answer where Loop did not
+        say. It may give more than it was asked for.
+        """
+        query = {"codeDossier": folder, "skip": str(skip), "take": str(PAGE_SIZE)}
+        exchange = self._call(_ROUTES[kind], credentials, query)
+        refused = self._not_ok(exchange)
+        if refused is not None:
+            return refused
+        body = body_of(exchange)
+        if isinstance(answer := import_answer(body), Refused):
+            return sort_refusal(answer.message)
+        page = referential_page(kind, body)
+        return unreadable(exchange, "Loop's list cannot be read.") if page is None else page
 
     def find_entries(
         self, credentials: Credentials, folder: str, wanted: EntryFilter

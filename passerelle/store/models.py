@@ -44,7 +44,7 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, words: type[enum.StrEnum]) -> CheckConstraint:
+def one_of(column: str, words: type[enum.StrEnum]) -> CheckConstraint:
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -119,6 +119,14 @@ folders = Table(
     time("gather_until"),
     # When upkeep last rang for it.
     time("rung_at"),
+    # Reference data: when they were last read, and are read next (none: at once); how often in a
+    # row that failed; who reads them, until when; when upkeep last rang for that.
+    time("refreshed_at"),
+    time("refresh_at"),
+    Column("refresh_failures", Integer, nullable=False, server_default="0"),
+    Column("refresh_lease", Uuid),
+    time("refresh_lease_until"),
+    time("refresh_rung_at"),
     since("created_at"),
     UniqueConstraint("firm_id", "id"),
     UniqueConstraint("firm_id", "code"),
@@ -146,9 +154,9 @@ cases = Table(
     time("last_probe_at"),
     UniqueConstraint("firm_id", "id"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
-    _one_of("scope", Scope),
-    _one_of("state", CaseState),
-    _one_of("reason", Reason),
+    one_of("scope", Scope),
+    one_of("state", CaseState),
+    one_of("reason", Reason),
     CheckConstraint("(scope = 'firm') = (folder_id IS NULL)", name="folder"),
     CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
     Index("uq_cases_open", "firm_id", "folder_id", "reason", "cause", unique=True,
@@ -206,8 +214,8 @@ entries = Table(
     UniqueConstraint("firm_id", "folder_id", "entry_id", "revision"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     ForeignKeyConstraint(["firm_id", "case_id"], ["cases.firm_id", "cases.id"]),
-    _one_of("state", State),
-    _one_of("reason", Reason),
+    one_of("state", State),
+    one_of("reason", Reason),
     CheckConstraint("(state = 'parked') = (case_id IS NOT NULL)", name="parked_case"),
     CheckConstraint("(state = 'posting') = (lease IS NOT NULL AND lease_until IS NOT NULL)",
                     name="posting_lease"),
@@ -239,8 +247,8 @@ transitions = Table(
     Column("import_id", BigInteger),
     since("at"),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
-    _one_of("from_state", State),
-    _one_of("to_state", State),
+    one_of("from_state", State),
+    one_of("to_state", State),
     Index("ix_transitions_entry", "entry"),
 )
 
@@ -303,7 +311,7 @@ attempts = Table(
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
     ForeignKeyConstraint(["firm_id", "import_id"], ["imports.firm_id", "imports.id"]),
-    _one_of("closed_as", Closing),
+    one_of("closed_as", Closing),
     CheckConstraint("(closed_at IS NULL) = (closed_as IS NULL)", name="closed"),
     # Rule 2: one open attempt per firm, folder and entry id, whatever the revision.
     Index("uq_attempts_open", "firm_id", "folder_id", "entry_id", unique=True,
@@ -335,8 +343,8 @@ questions = Table(
     Column("message", Text),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),
     ForeignKeyConstraint(["firm_id", "import_id"], ["imports.firm_id", "imports.id"]),
-    _one_of("strategy", Strategy),
-    _one_of("verdict", Verdict),
+    one_of("strategy", Strategy),
+    one_of("verdict", Verdict),
     Index("ix_questions_entry", "entry"),
 )
 
