@@ -1,5 +1,6 @@
 """The only wiring: settings in; engine, client, clock and chance out."""
 
+import datetime as dt
 import os
 import random
 import threading
@@ -12,12 +13,14 @@ from config.settings import Settings, SettingsError, read_table
 from passerelle.asking import Asking, AskingTerms
 from passerelle.delivery import Delivery, Terms
 from passerelle.domain.limits import Limits
+from passerelle.domain.nights import Night
 from passerelle.followup import FollowUp, FollowUpTerms
 from passerelle.intake import Intake
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
 from passerelle.probing import Probing
 from passerelle.reconciliation import Reconciliation
+from passerelle.referentials import Referentials, RefreshTerms
 from passerelle.registration import Registration
 from passerelle.restoring import Restoring
 from passerelle.settling import Settling
@@ -169,6 +172,21 @@ class Runtime:
     @cached_property
     def reconciliation(self) -> Reconciliation:
         return Reconciliation(self.engine)
+
+    @cached_property
+    def referentials(self) -> Referentials:
+        night = read_table("schedules")["night"]
+        return Referentials(
+            self.engine,
+            self.loop,
+            self.vault,
+            self.turns,
+            RefreshTerms(
+                lease_seconds=self.settings.lease_seconds,
+                night=Night(night["start"], dt.timedelta(hours=night["hours"])),
+            ),
+            self._chance,
+        )
 
     @cached_property
     def registration(self) -> Registration:

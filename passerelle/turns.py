@@ -26,6 +26,8 @@ class Kind:
 # taken all of theirs, or nothing would ever end.
 DELIVERING = Kind(at_once=8, ahead=4)
 READING = Kind(at_once=4, ahead=6)
+# Reference data come after all else: nobody who has work waits for more than one of their requests.
+REFRESHING = Kind(at_once=1, ahead=1)
 
 
 class Turns:
@@ -51,6 +53,10 @@ class Turns:
     def are_over(self) -> bool:
         """Whether this process is to end."""
         return self._stop.is_set()
+
+    def rest(self, seconds: float) -> bool:
+        """Wait before asking for a turn again; whether this process is to end."""
+        return self._stop.wait(seconds)
 
     @contextlib.contextmanager
     def _place(self, firm_id: int, kind: Kind) -> Iterator[bool]:

@@ -12,6 +12,7 @@ from passerelle.store import abandoned, outages
 from passerelle.store.crashes import crashed
 from passerelle.store.identity import went_back
 from passerelle.store.questions import entries_to_ask
+from passerelle.store.refreshes import folders_to_refresh
 from passerelle.store.transitions import Change, move, open_attempts
 from passerelle.supposing import Supposing
 
@@ -25,13 +26,15 @@ POLLS_A_MESSAGE = 20
 class Bells:
     """Whom to ring for: folders to deliver; imports and entries to ask about, in groups.
 
-    `probe`: whether Loop, which is down, is to be asked if it is back.
+    `probe`: whether Loop, which is down, is to be asked if it is back. `refreshes`: folders whose
+    reference data are to be read.
     """
 
     folders: tuple[int, ...] = ()
     imports: tuple[tuple[int, ...], ...] = ()
     entries: tuple[tuple[int, ...], ...] = ()
     probe: bool = False
+    refreshes: tuple[int, ...] = ()
 
 
 class Upkeep:
@@ -51,9 +54,10 @@ class Upkeep:
             polls = abandoned.imports_to_poll(connection, MOST)
             questions = entries_to_ask(connection, MOST)
             probe = outages.take_probe(connection)
+            refreshes = folders_to_refresh(connection)
         if stopped:
             log.error("the database went back: nothing is sent before `passerelle db restored`")
-        return Bells(tuple(folders), _groups(polls), _groups(questions), probe)
+        return Bells(tuple(folders), _groups(polls), _groups(questions), probe, tuple(refreshes))
 
     def _take_back(self) -> bool:
         """Take the entries of one dead delivery from it; whether there was one."""

@@ -2,7 +2,7 @@
 
 from tasks.base import UseCaseTask
 from tasks.bells import ring, ring_for_folders
-from tasks.names import ASK, DELIVERY, FOLLOW_UP, PROBE, SWEEP
+from tasks.names import ASK, DELIVERY, FOLLOW_UP, PROBE, REFERENTIALS, REFRESH, SWEEP
 
 
 class Sweep(UseCaseTask):
@@ -15,3 +15,4 @@ class Sweep(UseCaseTask):
         if bells.probe:
             ring(self.app, PROBE, DELIVERY, [[]])
         ring(self.app, ASK, DELIVERY, ([list(group)] for group in bells.entries))
+        ring(self.app, REFRESH, REFERENTIALS, ([folder] for folder in bells.refreshes))

@@ -15,11 +15,12 @@ from tasks.bells import EXPIRES
 from tasks.delivery import Ask, Deliver, FollowUp, Probe
 from tasks.intake import Keep, Reconcile, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
+from tasks.referentials import Refresh
 from tasks.upkeep import Sweep
 from workers import broker
 from workers.schedule import Every
 
-TASKS = (Submit, SubmitMany, Reconcile, Keep, Deliver, FollowUp, Ask, Probe, Sweep)
+TASKS = (Submit, SubmitMany, Reconcile, Keep, Deliver, FollowUp, Ask, Probe, Refresh, Sweep)
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:

@@ -20,7 +20,7 @@ CONSUMERS = (
     # Waiting for Loop: threads; every request has a timeout shorter than the grace period.
     Consumer(DELIVERY, "threads", 32),
     Consumer(REMEDIATION, "threads", 2),
-    Consumer(REFERENTIALS, "threads", 2),
+    Consumer(REFERENTIALS, "threads", 4),
     # Apart from what talks to Loop, so that lost work is found while Loop is slow.
     Consumer(UPKEEP, "threads", 2),
 )

@@ -9,6 +9,7 @@ RETRY_FIRST, RETRY_CAP = 1.0, 300.0
 RETRY_AFTER_CAP = A_DAY
 POLL_FIRST, POLL_CAP = 1.0, 3600.0
 ASK_FIRST, ASK_CAP = 10.0, 3600.0
+REFRESH_FIRST, REFRESH_CAP = 60.0, 3600.0
 
 
 def _doubled(first: float, cap: float, times: int) -> float:
@@ -36,3 +37,8 @@ def poll_delay(polls: int, chance: float) -> float:
 def ask_delay(asked: int, chance: float) -> float:
     """Seconds until Loop is asked again about an entry, after so many questions (0: the first)."""
     return _doubled(ASK_FIRST, ASK_CAP, asked) * (0.9 + 0.2 * chance)
+
+
+def refresh_delay(failures: int, chance: float) -> float:
+    """Seconds until reference data are read again after so many failures in a row, 1 or more."""
+    return _doubled(REFRESH_FIRST, REFRESH_CAP, failures - 1) * (0.9 + 0.2 * chance)

@@ -66,6 +66,17 @@ class Reason(enum.StrEnum):
     IMPORT_STUCK = "import_stuck"
 
 
+MISSED = frozenset(
+    {
+        Reason.UNKNOWN_ACCOUNT,
+        Reason.CLOSED_ACCOUNT,
+        Reason.UNKNOWN_JOURNAL,
+        Reason.CLOSED_JOURNAL,
+    }
+)
+"""What the folder's reference data lack: reading them anew may show the cure."""
+
+
 class Scope(enum.StrEnum):
     """What a case holds."""
 

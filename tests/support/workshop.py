@@ -1,6 +1,7 @@
 """The engine of sending on a test's own database: its use cases, and a Loop that does as told."""
 
 import contextlib
+import datetime as dt
 import hashlib
 import json
 import threading
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, insert, text
 from passerelle.asking import Asking, AskingTerms
 from passerelle.delivery import Delivery, Terms
 from passerelle.domain.limits import Limits
+from passerelle.domain.nights import Night
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import CaseState, Reason
 from passerelle.domain.verdict import Row
@@ -23,6 +25,7 @@ from passerelle.intake import Intake, TakenIn
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from passerelle.probing import Probing
+from passerelle.referentials import Referentials, RefreshTerms
 from passerelle.registration import FirmKeys, FolderTerms, Registration
 from passerelle.restoring import Restoring
 from passerelle.settling import Settling
@@ -39,6 +42,7 @@ from support.simulator import until
 
 FIRM, FOLDER = "CABINET42", "DEMO000001"
 LEASE_SECONDS = 60.0
+NIGHT = Night(dt.time(21), dt.timedelta(hours=7))
 _T = TypeVar("_T")
 
 
@@ -175,6 +179,7 @@ class Workshop:
         self.followup = FollowUp(engine, self.loop, self.vault, self.turns, terms, self._chance)
         self.probing = Probing(engine, self.loop, self.vault, self.turns)
         self.delivery = self.another_delivery()
+        self.referentials = self.another_referentials()
         self.settling = Settling(engine)
         self.asking = self.another_asking(self.loop)
 
@@ -190,6 +195,12 @@ class Workshop:
             self.terms,
             self._chance,
             checkpoint,
+        )
+
+    def another_referentials(self, loop: Loop | None = None) -> Referentials:
+        terms = RefreshTerms(self.terms.lease_seconds, NIGHT)
+        return Referentials(
+            self.engine, loop or self.loop, self.vault, self.turns, terms, self._chance
         )
 
     def lookup(self, loop: Loop) -> Lookup:

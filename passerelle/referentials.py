@@ -1,0 +1,261 @@
+"""Reading a folder's reference data anew: page by page, taken over in one transaction."""
+
+import datetime as dt
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import IO
+
+from sqlalchemy import Connection, Engine
+
+from passerelle.domain.backoff import refresh_delay
+from passerelle.domain.nights import Night
+from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.referential import Kind, Page, Record, much_smaller
+from passerelle.loop_api.client import PAGE_SIZE, Credentials, Loop
+from passerelle.observe import log
+from passerelle.store import referentials, refreshes
+from passerelle.store.refreshes import Refreshing
+from passerelle.store.unanswered import heed
+from passerelle.store.vault import Vault
+from passerelle.turns import REFRESHING, Turns
+
+_IN_MEMORY = 1_000_000
+"""Bytes of a list that are kept in memory; the rest goes to a file without a name."""
+
+_PATIENCE_SECONDS = 30.0
+"""A page waits so long for a turn, or for the end of a pause, before all is put off."""
+
+_REST_SECONDS = 0.2
+
+_NO_TURN = Answer(Sort.AGAIN, "The firm's other requests left no turn for it.")
+
+
+class _TakenAwayError(Exception):
+    """Somebody else has the folder by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTerms:
+    """The seconds that one page may take with all that belongs to it; when the nights are."""
+
+    lease_seconds: float
+    night: Night
+
+
+@dataclass(slots=True)
+class _Listing:
+    """A list as it was read: `pages` holds a JSON array a line, `codes` the codes in them.
+
+    `doubt`: why Loop may have more than this.
+    """
+
+    kind: Kind
+    pages: IO[bytes]
+    codes: set[str] = field(default_factory=set)
+    doubt: str | None = None
+
+    def keep(self, records: Sequence[Record]) -> int:
+        """Keep what is new of a page; how much that was."""
+        new = {record.code: record for record in records if record.code not in self.codes}
+        self.codes |= new.keys()
+        if new:
+            self.pages.write(json.dumps([_row(record) for record in new.values()]).encode() + b"\n")
+        return len(new)
+
+    def kept(self) -> Iterator[bytes]:
+        self.pages.seek(0)
+        return iter(self.pages)
+
+
+def _row(record: Record) -> dict[str, object]:
+    return {
+        "code": record.code,
+        "label": record.label,
+        "closed": record.closed,
+        "object_id": record.object_id,
+        "revision_id": record.revision_id,
+        "record": record.whole,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """By list: how many records Loop showed, and what is wrong with it.
+
+    `changed` and `gone` count records.
+    """
+
+    shown: Mapping[Kind, int]
+    flags: Mapping[Kind, str]
+    changed: int
+    gone: int
+
+
+class Referentials:
+    """`chance` gives numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        loop: Loop,
+        vault: Vault,
+        turns: Turns,
+        terms: RefreshTerms,
+        chance: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._vault = vault
+        self._turns = turns
+        self._terms = terms
+        self._chance = chance
+
+    def refresh(
+        self, folder_id: int, *, asked: bool = False, accept: bool = False
+    ) -> Refreshed | None:
+        """Read a folder's lists where it is time to, or where somebody has `asked`.
+
+        `accept`: lists that have become much smaller are believed. None where it is not time, or
+        the lists cannot be read now: on hold, paused, Loop is down, or somebody is reading them.
+        """
+        with self._engine.begin() as connection:
+            seconds = self._terms.lease_seconds
+            folder = refreshes.lease_refresh(connection, folder_id, seconds, asked=asked)
+        if folder is None:
+            return None
+        with ExitStack() as files:
+
+            def listing(kind: Kind) -> _Listing:
+                return _Listing(
+                    kind, files.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
+                )
+
+            try:
+                return self._refresh(folder, listing, accept=accept)
+            except _TakenAwayError:
+                return None
+
+    def _refresh(
+        self, folder: Refreshing, listing: Callable[[Kind], _Listing], *, accept: bool
+    ) -> Refreshed:
+        read: list[_Listing] = []
+        flags: dict[Kind, str] = {}
+        stopped = False
+        # What failed the last time comes last, so that it keeps no other list from being read.
+        for kind in sorted(Kind, key=lambda kind: kind in folder.flagged):
+            found = listing(kind)
+            failure = self._read(folder, found)
+            if failure is None:
+                read.append(found)
+                continue
+            flags[kind] = f"It could not be read: {failure.message}"
+            # The next list would fare no better.
+            stopped = failure.down or failure.sort in {Sort.AGAIN, Sort.PAUSE, Sort.PERSON}
+            if stopped:
+                break
+        with self._engine.begin() as connection:
+            now = refreshes.hold_refresh(connection, folder)
+            if now is None:
+                raise _TakenAwayError
+            done = _take_over(connection, folder, read, flags, accept=accept)
+            at, failures = self._terms.night.next_turn(folder.id, now), 0
+            if stopped:
+                failures = folder.failures + 1
+                at = now + dt.timedelta(seconds=refresh_delay(failures, self._chance()))
+            refreshes.release_refresh(connection, folder, at, failures, taken=bool(done.shown))
+        log.info(
+            "reference data were read",
+            folder=folder.code,
+            records=sum(done.shown.values()),
+            changed=done.changed,
+            gone=done.gone,
+            flags=len(done.flags),
+        )
+        return done
+
+    def _read(self, folder: Refreshing, listing: _Listing) -> Answer | None:
+        """Read a list to its end; the Answer that ended it before.
+
+        It ends with a page that is not full. That Loop heeds `skip` and `take` is not taken for
+        granted: it ends, too, with a page that holds nothing new.
+        """
+        received = 0
+        while True:
+            page = self._page(folder, listing.kind, received)
+            if isinstance(page, Answer):
+                return page
+            new = listing.keep(page.records)
+            if received and page.records and not new:
+                if received == PAGE_SIZE:
+                    listing.doubt = "Loop gives the same page again and again."
+                return None
+            if new < len(page.records):
+                listing.doubt = "Pages of it overlap."
+            received += page.received
+            if page.received < PAGE_SIZE:
+                return None
+
+    def _page(self, folder: Refreshing, kind: Kind, skip: int) -> Page | Answer:
+        """A page, as soon as the firm has a turn for it; the Answer where Loop did not give it."""
+        credentials = Credentials.opened(folder, self._vault.open)
+        end_by = time.monotonic() + _PATIENCE_SECONDS
+        said: Page | Answer = _NO_TURN
+        while True:
+            if self._may_call(folder):
+                with self._turns.turn(folder.firm_id, REFRESHING) as granted:
+                    if granted:
+                        said = self._loop.list_page(credentials, folder.code, kind, skip)
+                if granted:
+                    with self._engine.begin() as connection:
+                        if isinstance(said, Page):
+                            self._turns.answered(connection, folder.firm_id)
+                            return said
+                        heed(connection, folder.firm_id, folder.id, said, self._chance())
+                    if said.sort is not Sort.PAUSE:
+                        return said
+            if self._turns.rest(_REST_SECONDS) or time.monotonic() > end_by:
+                return said
+
+    def _may_call(self, folder: Refreshing) -> bool:
+        """Raises: _TakenAwayError."""
+        with self._engine.begin() as connection:
+            may = refreshes.go_on(connection, folder, self._terms.lease_seconds)
+        if may is None:
+            raise _TakenAwayError
+        return may
+
+
+def _take_over(
+    connection: Connection,
+    folder: Refreshing,
+    read: Sequence[_Listing],
+    flags: Mapping[Kind, str],
+    *,
+    accept: bool,
+) -> Refreshed:
+    """Store the lists that were read, each as a whole, and say what is wrong with which."""
+    known = referentials.known(connection, folder)
+    shown: dict[Kind, int] = {}
+    flagged = dict(flags)
+    changed = gone = 0
+    for listing in read:
+        kind, number = listing.kind, len(listing.codes)
+        before = known.get(kind, 0)
+        if listing.doubt is not None:
+            flagged[kind] = f"{listing.doubt} What it does not show is kept."
+        elif much_smaller(number, before) and not accept:
+            flagged[kind] = f"Loop shows {number} of {before} that were there: it is not believed."
+            continue
+        shown[kind] = number
+        for rows in listing.kept():
+            changed += referentials.take_over(connection, folder, kind, rows)
+        if listing.doubt is None:
+            gone += referentials.forget_others(connection, folder, kind, listing.codes)
+    for kind, message in flagged.items():
+        referentials.flag(connection, folder, kind, message)
+    referentials.unflag(connection, folder, shown.keys() - flagged.keys())
+    return Refreshed(shown, flagged, changed, gone)

@@ -1,0 +1,144 @@
+"""Whose reference data are to be read, and who reads them; times are the database's."""
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from passerelle.domain.referential import Kind
+from passerelle.domain.states import MISSED
+from passerelle.store.pauses import MAY_CALL
+
+_RUNG_APART = 60.0
+"""Seconds before a bell is taken for lost; one waits behind other folders' refreshes."""
+
+_MISSED_SECONDS = 900.0
+"""How often a folder is looked at that lacks an account or a journal for its entries."""
+
+# Of `folders fo`. A list is never read for long in vain: what fails is due by `refresh_at` alone.
+_IS_DUE = """
+(fo.refresh_at IS NULL OR fo.refresh_at <= now()
+ OR (fo.refresh_failures = 0 AND fo.refreshed_at <= now() - make_interval(secs => :missed_seconds)
+     AND fo.id IN (SELECT folder_id FROM cases WHERE state = 'open' AND reason = ANY(:missed))))
+"""
+_IS_FREE = """
+fo.registered_at IS NOT NULL AND fo.held_by IS NULL
+AND (fo.refresh_lease_until IS NULL OR fo.refresh_lease_until <= now())
+"""
+_DUE_VALUES = {"missed_seconds": _MISSED_SECONDS, "missed": sorted(MISSED)}
+
+# One of a firm at a time: the others would only wait for the firm's turns.
+_RING = text(f"""
+UPDATE folders SET refresh_rung_at = now() WHERE id IN (
+    SELECT due.id FROM firms f CROSS JOIN LATERAL (
+        SELECT fo.id FROM folders fo WHERE fo.firm_id = f.id AND {_IS_FREE} AND {_IS_DUE}
+        ORDER BY fo.refresh_at NULLS FIRST, fo.id LIMIT 1 FOR NO KEY UPDATE OF fo SKIP LOCKED) due
+    WHERE {MAY_CALL} AND NOT EXISTS (
+        SELECT FROM folders busy WHERE busy.firm_id = f.id AND (busy.refresh_lease_until > now()
+            OR busy.refresh_rung_at > now() - make_interval(secs => :apart))))
+RETURNING id
+""")  # noqa: S608 literals of modules beside this one
+
+
+def folders_to_refresh(connection: Connection) -> list[int]:
+    """A folder of each firm of which none is being refreshed or was just rung for."""
+    return sorted(connection.execute(_RING, {"apart": _RUNG_APART, **_DUE_VALUES}).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshing:
+    """A folder whose lists are read under `lease`, with its firm's sealed credentials.
+
+    `failures`: how many refreshes in a row have failed. `flagged`: the lists that could not be
+    read, or not be believed, the last time.
+    """
+
+    id: int
+    code: str
+    lease: uuid.UUID
+    firm_id: int
+    api_key: bytes
+    api_secret: bytes
+    subscription_key: bytes
+    failures: int
+    flagged: frozenset[Kind]
+
+
+_LEASE = text(f"""
+UPDATE folders fo SET refresh_lease = :lease, refresh_rung_at = NULL,
+    refresh_lease_until = now() + make_interval(secs => :seconds)
+FROM firms f
+WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {_IS_FREE}
+  AND (:asked OR {_IS_DUE})
+RETURNING fo.id, fo.code, fo.refresh_lease AS lease, f.id AS firm_id, f.api_key, f.api_secret,
+    f.subscription_key, fo.refresh_failures AS failures,
+    ARRAY(SELECT kind FROM referential_flags WHERE folder_id = fo.id) AS flagged
+""")  # noqa: S608 idem
+
+
+def lease_refresh(
+    connection: Connection, folder_id: int, seconds: float, *, asked: bool
+) -> Refreshing | None:
+    """Take a folder that is due, or whenever somebody `asked`; None where it cannot be read now."""
+    values = {
+        "folder_id": folder_id,
+        "lease": uuid.uuid4(),
+        "seconds": seconds,
+        "asked": asked,
+        **_DUE_VALUES,
+    }
+    row = connection.execute(_LEASE, values).one_or_none()
+    if row is None:
+        return None
+    fields = row._asdict()
+    return Refreshing(**fields | {"flagged": frozenset(map(Kind, fields["flagged"]))})
+
+
+_GO_ON = text(f"""
+UPDATE folders fo SET refresh_lease_until = now() + make_interval(secs => :seconds) FROM firms f
+WHERE fo.id = :folder_id AND f.id = fo.firm_id AND fo.refresh_lease = :lease
+RETURNING {MAY_CALL} AND fo.held_by IS NULL
+""")  # noqa: S608 idem
+
+
+def go_on(connection: Connection, folder: Refreshing, seconds: float) -> bool | None:
+    """Keep the lease; whether Loop may be called now. None where somebody else has the folder."""
+    values = {"folder_id": folder.id, "lease": folder.lease, "seconds": seconds}
+    return connection.execute(_GO_ON, values).scalar_one_or_none()
+
+
+def hold_refresh(connection: Connection, folder: Refreshing) -> dt.datetime | None:
+    """Now, with the folder ours until the transaction ends; None where somebody else has it."""
+    return connection.execute(
+        text(
+            "SELECT now() FROM folders WHERE id = :folder_id AND refresh_lease = :lease "
+            "FOR NO KEY UPDATE"
+        ),
+        {"folder_id": folder.id, "lease": folder.lease},
+    ).scalar_one_or_none()
+
+
+_RELEASE = text("""
+UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL, refresh_at = :at,
+    refresh_failures = :failures,
+    refreshed_at = CASE WHEN :taken THEN now() ELSE refreshed_at END
+WHERE id = :folder_id AND refresh_lease = :lease
+""")
+
+
+def release_refresh(
+    connection: Connection, folder: Refreshing, at: dt.datetime, failures: int, *, taken: bool
+) -> None:
+    """Give the folder back until `at`, after so many failures in a row.
+
+    `taken`: some list was taken over.
+    """
+    values = {
+        "folder_id": folder.id,
+        "lease": folder.lease,
+        "at": at,
+        "failures": failures,
+        "taken": taken,
+    }
+    connection.execute(_RELEASE, values)
