@@ -13,7 +13,7 @@ from passerelle.domain.mapping import Destination, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
 from passerelle.domain.states import Reason, State
 from passerelle.domain.verdict import count
-from passerelle.lines import auxiliaries, ready_of
+from passerelle.lines import auxiliaries, chart_writings, ready_of
 from passerelle.lookup import NO_TURN, Lookup
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
@@ -141,8 +141,9 @@ class Delivery:
             codes = claims.auxiliary_loop_codes(
                 connection, folder.firm_id, folder.id, auxiliaries(dues)
             )
+            accounts = chart_writings(connection, folder.id, dues)
         self._checkpoint("claim")
-        ready = self._fitting(folder, lease, self._map(folder, lease, dues, codes))
+        ready = self._fitting(folder, lease, self._map(folder, lease, dues, codes, accounts))
         if not self._terms.send_origin:
             ready = self._without_twins(folder, lease, ready)
         if not ready:
@@ -176,7 +177,12 @@ class Delivery:
         return True
 
     def _map(
-        self, folder: FolderRow, lease: uuid.UUID, dues: Sequence[Due], codes: dict[str, str]
+        self,
+        folder: FolderRow,
+        lease: uuid.UUID,
+        dues: Sequence[Due],
+        codes: dict[str, str],
+        accounts: dict[str, str],
     ) -> list[tuple[Ready, Size]]:
         """The lines to send; an entry that cannot be mapped is taken out and harms no other."""
         destination = Destination(
@@ -185,7 +191,7 @@ class Delivery:
             limits=self._terms.limits,
             send_origin=self._terms.send_origin,
             loop_codes=codes,
-            accounts={},
+            accounts=accounts,
         )
         mapped = []
         for due in dues:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from sqlalchemy import Connection
+
 from passerelle.domain.batching import Size
 from passerelle.domain.limits import Cut
-from passerelle.domain.mapping import Destination, auxiliary_code, map_entry
+from passerelle.domain.mapping import Destination, auxiliary_code, chart_account, map_entry
 from passerelle.domain.verdict import twin_key
 from passerelle.store.claims import Due, Ready
+from passerelle.store.referentials import accounts_alike
 from schemas.event import build_entry
 from schemas.loop import dump_line, encode, sent_moves, sent_place
 
@@ -20,6 +23,15 @@ def auxiliaries(dues: Sequence[Due]) -> list[str]:
         for line in due.entry["lines"]
         if "auxiliary" in line
     ]
+
+
+def chart_writings(connection: Connection, folder_id: int, dues: Sequence[Due]) -> dict[str, str]:
+    """How the folder's chart writes the accounts of these entries that it writes otherwise."""
+    lines = (line for due in dues for line in due.entry["lines"])
+    accounts = {line["account"] for line in lines if "account" in line}
+    chart = accounts_alike(connection, folder_id, accounts)
+    written = {account: chart_account(account, chart) for account in accounts}
+    return {account: other for account, other in written.items() if other != account}
 
 
 def ready_of(due: Due, destination: Destination) -> tuple[Ready, Size]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from passerelle.domain.limits import Limits
 from passerelle.domain.mapping import Destination, short_auxiliary
 from passerelle.domain.states import Reason, State
-from passerelle.lines import auxiliaries, ready_of
+from passerelle.lines import auxiliaries, chart_writings, ready_of
 from passerelle.observe import log
 from passerelle.store import doubts
 from passerelle.store.cases import of_entry, open_case
@@ -83,7 +83,7 @@ class Supposing:
             send_origin=self._send_origin,
             # A code that collides has none of its own yet.
             loop_codes=short | auxiliary_loop_codes(connection, place.firm_id, place.id, codes),
-            accounts={},
+            accounts=chart_writings(connection, place.id, dues),
         )
         mapped = []
         for due in dues:

@@ -68,6 +68,18 @@ def known(connection: Connection, folder: Refreshing) -> Mapping[Kind, int]:
     return {Kind(row.kind): row.number for row in rows}
 
 
+def accounts_alike(connection: Connection, folder_id: int, accounts: Collection[str]) -> list[str]:
+    """The chart's accounts that are these but for zeros on the right."""
+    rows = connection.execute(
+        text(
+            "SELECT code FROM referential_records WHERE folder_id = :folder_id "
+            "AND kind = 'account' AND gone_at IS NULL AND rtrim(code, '0') = ANY(:roots)"
+        ),
+        {"folder_id": folder_id, "roots": [account.rstrip("0") for account in accounts]},
+    )
+    return list(rows.scalars())
+
+
 def flag(connection: Connection, folder: Refreshing, kind: Kind, message: str) -> None:
     """Say what is wrong with a list; it is flagged since the first time."""
     connection.execute(

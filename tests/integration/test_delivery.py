@@ -384,7 +384,7 @@ def test_of_two_nearly_equal_folders_the_first_that_loop_knows_is_the_one(shop: 
 
 
 def test_a_request_takes_one_turn_of_the_firms_pace(engine: Engine) -> None:
-    shop = Workshop(engine, pace=(10.0, 10.0))
+    shop = Workshop(engine, pace=(1.0, 1.0))
     shop.add_firm()
     shop.submit(small(1, folder="NEW"))
     shop.deliver_all()

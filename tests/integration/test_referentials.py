@@ -12,6 +12,7 @@ from passerelle.domain.outcome import Answer
 from passerelle.domain.referential import Kind, Page
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.referentials import Refreshed
+from support.events import purchase
 from support.simulator import SimulatorHandle
 from support.workshop import FOLDER, NIGHT, DiedError, Workshop
 
@@ -377,3 +378,16 @@ def test_what_no_database_takes_is_replaced(
     loop.patch_folder(FOLDER, accounts=[{"code": "601", **fields}])
     refresh(shop)
     assert records(shop, "account")["601"]["label"] == kept
+
+
+def test_accounts_go_as_the_folders_chart_writes_them(
+    shop: Workshop, loop: SimulatorHandle
+) -> None:
+    """Unless it holds several that differ by zeros alone: a guess would post to the wrong one."""
+    chart = ["40100000", "606400", "4456600", "44566"]
+    loop.patch_folder(FOLDER, accounts=[{"code": code} for code in chart])
+    refresh(shop)
+    shop.submit(purchase(1))
+    shop.deliver()
+    [attempt] = shop.rows("SELECT lines FROM attempts")
+    assert [line["compte"] for line in attempt["lines"]] == ["606400", "445660", "40100000"]
