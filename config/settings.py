@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import itertools
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -75,6 +76,12 @@ def _readback(text: str) -> str:
     if text not in {"origin", "piece"}:
         raise _ExpectedError("`origin` or `piece`")
     return text
+
+
+def _route(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9/_-]*", text):
+        raise _ExpectedError("a path below the base URL, such as `dossier`")
+    return text.strip("/")
 
 
 def _url_of(schemes: set[str], expected: str) -> Callable[[str], str]:
@@ -160,6 +167,8 @@ SETTINGS: tuple[Setting, ...] = (
             "never split"),
     Setting("batch_bytes", _count(1000, 100_000_000), "1000000", "bytes of an import request; an "
             "entry is never split"),
+    Setting("discover_route", _route, "", "the route of the Loop API that lists the folders that a "
+            "key reaches, for `folder discover`; Cegid documents none"),
     Setting("rolling", _boolean, "false", "`1` while versions are mixed during a roll-out: an "
             "unknown `PASSERELLE_` variable is a warning, not an error"),
     Setting("api_secret", str, "", "the API secret for `firm add` and `firm rotate`, instead "
@@ -193,6 +202,7 @@ class Settings:
     pace_max: float
     batch_lines: int
     batch_bytes: int
+    discover_route: str
     rolling: bool
     api_secret: str
     warnings: tuple[str, ...] = ()

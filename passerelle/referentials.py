@@ -138,6 +138,11 @@ class Referentials:
                 return self._refresh(folder, listing, accept=accept)
             except _TakenAwayError:
                 return None
+            except BaseException:
+                # Nobody has to wait for the end of the lease of somebody who was interrupted.
+                with self._engine.begin() as connection:
+                    refreshes.drop_refresh(connection, folder)
+                raise
 
     def _refresh(
         self, folder: Refreshing, listing: Callable[[Kind], _Listing], *, accept: bool

@@ -52,6 +52,7 @@ class FolderTerms:
     name: str | None = None
     open_from: dt.date | None = None
     open_to: dt.date | None = None
+    create_accounts: bool | None = None
 
 
 class Registration:
@@ -117,8 +118,7 @@ class Registration:
             RegistrationError: no such firm, or the folder is registered, or nearly so.
         """
         _check_code(code)
-        if terms.open_from and terms.open_to and terms.open_from > terms.open_to:
-            raise RegistrationError("The open period ends before it begins.")
+        _check_period(terms.open_from, terms.open_to)
         try:
             with self._engine.begin() as connection:
                 firm_id = registry.registered_firm(connection, firm_code)
@@ -130,13 +130,49 @@ class Registration:
                 if near is not None:
                     raise RegistrationError(f"The folder is registered as {near} already.")
                 registry.add_codes(connection, [code], firm_id)
-                added = registry.add_folder(
-                    connection, firm_id, code, terms.name, terms.open_from, terms.open_to
-                )
+                added = registry.add_folder(connection, firm_id, code)
+                self._set_folder(connection, firm_id, code, terms)
         except IntegrityError:
             raise RegistrationError(f"The folder {code} is just being registered.") from None
         if not added:
             raise RegistrationError(f"Folder {code} of {firm_code} is registered already.")
+
+    def set_folder(self, firm_code: str, code: str, terms: FolderTerms) -> None:
+        """Change what a person knows of a registered folder.
+
+        Raises:
+            RegistrationError: no such firm or folder, or the period would end before it begins.
+        """
+        with self._engine.begin() as connection:
+            firm_id = registry.registered_firm(connection, firm_code)
+            if firm_id is None or not self._set_folder(connection, firm_id, code, terms):
+                raise unregistered(firm_code, code)
+
+    @staticmethod
+    def _set_folder(connection: Connection, firm_id: int, code: str, terms: FolderTerms) -> bool:
+        period = registry.set_folder(
+            connection,
+            firm_id,
+            code,
+            name=terms.name,
+            open_from=terms.open_from,
+            open_to=terms.open_to,
+            create_accounts=terms.create_accounts,
+        )
+        if period is not None:
+            _check_period(*period)
+        return period is not None
+
+
+def unregistered(firm: str, folder: str) -> RegistrationError:
+    return RegistrationError(
+        f"No folder {folder} of {firm} is registered: passerelle folder add {firm} {folder}."
+    )
+
+
+def _check_period(first: dt.date | None, last: dt.date | None) -> None:
+    if first and last and first > last:
+        raise RegistrationError("The open period ends before it begins.")
 
 
 _LONGEST_CODE = 64

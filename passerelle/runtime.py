@@ -18,6 +18,7 @@ from passerelle.followup import FollowUp, FollowUpTerms
 from passerelle.intake import Intake
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
+from passerelle.prerequisites import Prerequisites
 from passerelle.probing import Probing
 from passerelle.reconciliation import Reconciliation
 from passerelle.referentials import Referentials, RefreshTerms
@@ -187,6 +188,10 @@ class Runtime:
             ),
             self._chance,
         )
+
+    @cached_property
+    def prerequisites(self) -> Prerequisites:
+        return Prerequisites(self.engine, read_table("remedies"))
 
     @cached_property
     def registration(self) -> Registration:

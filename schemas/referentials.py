@@ -1,7 +1,7 @@
 """The records of Loop's lists. Reference: Loop API 2, 3.1, 3.2 and 3.4."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from passerelle.domain.referential import Kind, Page, Record
@@ -28,12 +28,35 @@ def referential_page(kind: Kind, body: object) -> Page | None:
     return Page(tuple(record for record in found if record is not None), len(rows))
 
 
+# Neither the route nor its fields are documented (reference: Loop API 3.12 and 3.13).
+_FOLDER_CODES = ("codeDossier", "codeIbs", "codeIBS", "code")
+_FOLDER_NAMES = ("libelle", "nom", "raisonSociale", "name")
+
+
+def folder_page(body: object) -> Page | None:
+    """A page of the list of folders that a key reaches; None if it is none."""
+    rows = records(body)
+    if rows is None:
+        return None
+    found = []
+    for row in rows:
+        code = _first(row, _FOLDER_CODES)
+        if code:
+            closed = row.get("ferme") is True
+            found.append(Record(code, _first(row, _FOLDER_NAMES), closed, None, None, {}))
+    return Page(tuple(found), len(rows))
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    return next(filter(None, (_text(row, name) for name in names)), "")
+
+
 def _record(kind: Kind, row: Mapping[str, Any]) -> Record | None:
     code = _text(row, "numero" if kind is Kind.ACCOUNT else "code")
     if not code:
         return None
     if kind in _THIRD_PARTIES:
-        label = next(filter(None, (_text(row, name) for name in _NAMES)), "")
+        label = _first(row, _NAMES)
         closed = row.get("actif") is False
     else:
         label, closed = _text(row, "libelle"), row.get("ferme") is True

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 import click
 from sqlalchemy import Engine, text
@@ -12,23 +11,15 @@ from passerelle.cli import deployment
 from passerelle.cli.broker import Traffic
 from passerelle.cli.broker import look as look_at_broker
 from passerelle.cli.errors import sentence
+from passerelle.cli.findings import any_grave, as_rows, print_findings
 from passerelle.cli.output import json_option, print_json, shown
+from passerelle.domain.finding import Finding
 from passerelle.store import queries
 from passerelle.store.schema import revisions
 from tasks.names import QUEUES
 
 _CLOCK_SECONDS = 60.0
 """Further apart, and what people read in logs and in the database contradicts itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`wrong` None: it is well. `remedy`: what to do. `grave`: it concerns more than some firms."""
-
-    name: str
-    wrong: str | None = None
-    remedy: str = ""
-    grave: bool = True
 
 
 def examine(settings: Settings, engine: Engine) -> Iterator[Finding]:
@@ -143,18 +134,8 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
     runtime = deployment.runtime()
     findings = list(examine(runtime.settings, runtime.engine))
     if as_json:
-        print_json([asdict(finding) | {"ok": finding.wrong is None} for finding in findings])
+        print_json(as_rows(findings))
     else:
-        for finding in findings:
-            _print(finding)
-    if any(finding.wrong is not None and finding.grave for finding in findings):
+        print_findings(findings)
+    if any_grave(findings):
         context.exit(1)
-
-
-def _print(finding: Finding) -> None:
-    if finding.wrong is None:
-        click.echo(f"ok     {finding.name}")
-    else:
-        word = "WRONG" if finding.grave else "note "
-        click.echo(f"{word}  {finding.name}: {shown(finding.wrong)}")
-        click.echo(f"       {finding.remedy}")

@@ -5,8 +5,10 @@ import datetime as dt
 import click
 
 from passerelle.cli import deployment
-from passerelle.cli.output import json_option, print_rows
-from passerelle.registration import FolderTerms
+from passerelle.cli.findings import any_grave, as_rows, print_findings
+from passerelle.cli.output import json_option, print_json, print_rows
+from passerelle.cli.referentials import folder_state
+from passerelle.registration import FolderTerms, unregistered
 from passerelle.store import queries
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -36,6 +38,63 @@ def add(
     click.echo(f"Folder {code} of {firm} is registered.")
 
 
+@folder.command(name="set")
+@click.argument("firm")
+@click.argument("code")
+@click.option("--name", help="For people.")
+@click.option("--open-from", type=_DAY, help="First day of the open period.")
+@click.option("--open-to", type=_DAY, help="Last day of the open period.")
+@click.option(
+    "--create-accounts/--no-create-accounts",
+    default=None,
+    help="Whether Loop creates accounts that the folder lacks.",
+)
+def set_(
+    firm: str,
+    code: str,
+    name: str | None,
+    open_from: dt.datetime | None,
+    open_to: dt.datetime | None,
+    *,
+    create_accounts: bool | None,
+) -> None:
+    """Change what is known of folder CODE of FIRM; what is not given stays."""
+    terms = FolderTerms(
+        name, open_from and open_from.date(), open_to and open_to.date(), create_accounts
+    )
+    if terms == FolderTerms():
+        raise click.UsageError("Nothing to change is given.")
+    deployment.runtime().registration.set_folder(firm, code, terms)
+    click.echo(f"Folder {code} of {firm} is changed.")
+
+
+@folder.command()
+@click.argument("firm")
+@click.argument("code")
+@json_option
+@click.pass_context
+def check(context: click.Context, firm: str, code: str, *, as_json: bool) -> None:
+    """Whether Loop has what the entries of folder CODE of FIRM need; its lists are read for it.
+
+    The exit code is 1 if entries would be refused.
+    """
+    runtime = deployment.runtime()
+    folder_id = folder_state(runtime, firm, code).id
+    read = runtime.referentials.refresh(folder_id, asked=True)
+    today = dt.datetime.now(dt.UTC).date()
+    findings = runtime.prerequisites.examine(firm, code, today, read=read is not None)
+    if findings is None:
+        raise unregistered(firm, code)
+    grave = any_grave(findings)
+    if as_json:
+        rows = as_rows(findings)
+        print_json({"firm": firm, "folder": code, "ok": not grave, "findings": rows})
+    else:
+        print_findings(findings)
+    if grave:
+        context.exit(1)
+
+
 @folder.command(name="list")
 @click.option("--firm", help="Only this firm's.")
 @json_option
@@ -51,5 +110,7 @@ def list_(firm: str | None, *, as_json: bool) -> None:
             "creates accounts": "create_accounts",
             "registered": "registered_at",
             "case": "case_id",
+            "lists read": "refreshed_at",
+            "flags": "flags",
         }
         print_rows(queries.folders(connection, firm), columns, as_json=as_json)

@@ -18,6 +18,10 @@ _COMMANDS = {
     ),
     "submit-fec": ("passerelle.cli.submit_fec:submit_fec", "Submit the entries of an FEC file."),
     "entry": ("passerelle.cli.entries:entry", "Entries: where they are and what happened."),
+    "referential": (
+        "passerelle.cli.referentials:referential",
+        "Reference data: accounts, journals, third parties.",
+    ),
     "remediation": ("passerelle.cli.cases:remediation", "Cases: what a person must act on."),
     "intake": ("passerelle.cli.intake:intake", "Events that were refused at the door."),
     "status": ("passerelle.cli.status:status", "Counts, age of what waits, queues, workers."),

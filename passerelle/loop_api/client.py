@@ -1,5 +1,6 @@
 """Loop's routes, as far as they are called. Reference: Loop API 1 to 3."""
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ from passerelle.loop_api.answers import (
 )
 from passerelle.loop_api.refusals import recognise
 from schemas.loop import Refused, entry_rows, import_answer, records, status_answer
-from schemas.referentials import referential_page
+from schemas.referentials import folder_page, referential_page
 
 PAGE_SIZE = 100
 """Records asked for at once; how many Loop gives at most is not known (reference: Loop API 2)."""
@@ -191,15 +192,30 @@ class Loop:
         """Up to `PAGE_SIZE` records of a list after the first `skip`; an Answer where Loop did not
         say. It may give more than it was asked for.
         """
-        query = {"codeDossier": folder, "skip": str(skip), "take": str(PAGE_SIZE)}
-        exchange = self._call(_ROUTES[kind], credentials, query)
+        read = functools.partial(referential_page, kind)
+        return self._page(_ROUTES[kind], credentials, skip, read, codeDossier=folder)
+
+    def folder_page(self, credentials: Credentials, route: str, skip: int) -> Page | Answer:
+        """As `list_page`, of the folders that the key reaches."""
+        return self._page(route, credentials, skip, folder_page)
+
+    def _page(
+        self,
+        route: str,
+        credentials: Credentials,
+        skip: int,
+        read: Callable[[object], Page | None],
+        **query: str,
+    ) -> Page | Answer:
+        query |= {"skip": str(skip), "take": str(PAGE_SIZE)}
+        exchange = self._call(route, credentials, query)
         refused = self._not_ok(exchange)
         if refused is not None:
             return refused
         body = body_of(exchange)
         if isinstance(answer := import_answer(body), Refused):
             return sort_refusal(answer.message)
-        page = referential_page(kind, body)
+        page = read(body)
         return unreadable(exchange, "Loop's list cannot be read.") if page is None else page
 
     def find_entries(

@@ -60,12 +60,34 @@ def folders(connection: Connection, firm: str | None = None) -> Iterator[Row]:
         connection,
         """
         SELECT f.code AS firm, fo.code, fo.name, fo.open_from, fo.open_to, fo.create_accounts,
-               fo.registered_at, fo.held_by AS case_id
+               fo.registered_at, fo.held_by AS case_id, fo.refreshed_at,
+               (SELECT count(*) FROM referential_flags WHERE folder_id = fo.id) AS flags
         FROM folders fo JOIN firms f ON f.id = fo.firm_id
         WHERE CAST(:firm AS text) IS NULL OR f.code = :firm ORDER BY f.code, fo.code
         """,
         firm=firm,
     )
+
+
+_RECORDS = """
+SELECT r.kind, r.code, r.label, r.since, r.changed_at, r.closed_at, r.reopened_at, r.gone_at,
+       r.object_id, r.revision_id, r.record
+FROM referential_records r
+WHERE r.folder_id = :folder_id AND (CAST(:kind AS text) IS NULL OR r.kind = :kind)
+  AND position(lower(:search) IN lower(r.code || ' ' || r.label)) > 0
+  AND (r.closed_at IS NOT NULL OR NOT :closed)
+ORDER BY r.kind, r.code
+"""
+
+
+def referential_records(
+    connection: Connection, folder_id: int, kind: str | None, search: str, *, closed: bool
+) -> Iterator[Row]:
+    """What a folder has in Loop, by list and code: of one list or all, with `search` in code or
+    label, `closed` only or all.
+    """
+    values = {"folder_id": folder_id, "kind": kind, "search": search, "closed": closed}
+    return _rows(connection, _RECORDS, **values)
 
 
 _ENTRIES = """

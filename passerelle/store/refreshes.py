@@ -119,6 +119,17 @@ def hold_refresh(connection: Connection, folder: Refreshing) -> dt.datetime | No
     ).scalar_one_or_none()
 
 
+def drop_refresh(connection: Connection, folder: Refreshing) -> None:
+    """Give the folder back as it was."""
+    connection.execute(
+        text(
+            "UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL "
+            "WHERE id = :folder_id AND refresh_lease = :lease"
+        ),
+        {"folder_id": folder.id, "lease": folder.lease},
+    )
+
+
 _RELEASE = text("""
 UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL, refresh_at = :at,
     refresh_failures = :failures,

@@ -149,27 +149,34 @@ def register_firm(
     ).scalar_one_or_none()
 
 
-def add_folder(
-    connection: Connection,
-    firm_id: int,
-    code: str,
-    name: str | None,
-    open_from: dt.date | None,
-    open_to: dt.date | None,
-) -> bool:
+def set_folder(
+    connection: Connection, firm_id: int, code: str, **terms: object
+) -> tuple[dt.date | None, dt.date | None] | None:
+    """Change the columns that are given and not None; the open period that comes of it.
+
+    None: no such folder is registered.
+    """
+    row = connection.execute(
+        text(
+            "UPDATE folders SET name = coalesce(:name, name), "
+            "open_from = coalesce(:open_from, open_from), "
+            "open_to = coalesce(:open_to, open_to), "
+            "create_accounts = coalesce(:create_accounts, create_accounts) "
+            "WHERE firm_id = :firm_id AND code = :code AND registered_at IS NOT NULL "
+            "RETURNING open_from, open_to"
+        ),
+        {"firm_id": firm_id, "code": code, **terms},
+    ).one_or_none()
+    return None if row is None else (row.open_from, row.open_to)
+
+
+def add_folder(connection: Connection, firm_id: int, code: str) -> bool:
     """Register a folder; False where it is registered already."""
     added = connection.execute(
         text(
-            "UPDATE folders SET registered_at = now(), name = :name, open_from = :open_from, "
-            "open_to = :open_to WHERE firm_id = :firm_id AND code = :code "
-            "AND registered_at IS NULL"
+            "UPDATE folders SET registered_at = now() "
+            "WHERE firm_id = :firm_id AND code = :code AND registered_at IS NULL"
         ),
-        {
-            "firm_id": firm_id,
-            "code": code,
-            "name": name,
-            "open_from": open_from,
-            "open_to": open_to,
-        },
+        {"firm_id": firm_id, "code": code},
     )
     return added.rowcount == 1

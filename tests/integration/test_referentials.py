@@ -277,9 +277,15 @@ def test_who_died_on_the_way_has_changed_nothing(
         refresh(shop)
     assert there(shop, "account") == {account["code"] for account in ACCOUNTS}
     books.during = lambda *_: None
-    assert shop.referentials.refresh(shop.folder_id(), asked=True) is None
-    shop.execute("UPDATE folders SET refresh_lease_until = now()")
     assert refresh(shop).shown[Kind.ACCOUNT] == 150
+
+
+def test_what_was_killed_on_the_way_is_begun_anew_when_its_lease_is_over(shop: Workshop) -> None:
+    leased = "refresh_lease = gen_random_uuid(), refresh_lease_until = now() + interval '1 min'"
+    shop.execute(f"UPDATE folders SET {leased}")  # noqa: S608 a literal
+    assert shop.referentials.refresh(shop.folder_id()) is None
+    shop.execute("UPDATE folders SET refresh_lease_until = now()")
+    assert shop.referentials.refresh(shop.folder_id()) is not None
 
 
 def test_who_lost_the_folder_writes_nothing(

@@ -20,6 +20,7 @@ COMMANDS = [
     "reconcile",
     "submit-fec",
     "entry",
+    "referential",
     "remediation",
     "intake",
     "status",

@@ -1,0 +1,13 @@
+"""What an examination found, for people."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`wrong` None: it is well. `remedy`: what to do. `grave` False: worth knowing, no more."""
+
+    name: str
+    wrong: str | None = None
+    remedy: str = ""
+    grave: bool = True
