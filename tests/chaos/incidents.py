@@ -64,10 +64,12 @@ class Incidents:
         """One backend is killed, and the server ends all and recovers from its log."""
         with (
             contextlib.suppress(psycopg.OperationalError),
-            psycopg.connect(self._servers.postgres_url) as connection,
+            psycopg.connect(self._servers.postgres_url) as victim,
+            psycopg.connect(self._servers.postgres_url) as other,
         ):
-            psutil.Process(connection.info.backend_pid).kill()
-            connection.execute("SELECT 1")
+            psutil.Process(victim.info.backend_pid).kill()
+            # The server notices a little later; until then it answers.
+            until(lambda: other.execute("SELECT 1"), lambda _: False, 60)
 
     def _database_answers(self) -> bool:
         with contextlib.suppress(OperationalError):

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NoReturn
@@ -48,3 +49,5 @@ def _trial(seed: int, entries: int, kills: int) -> Result:
     except KeyboardInterrupt:
         # The pool would go on with the next.
         os._exit(1)
+    except Exception:  # noqa: BLE001 what is wrong with one trial is no reason to end the others
+        return Result(seed, wrong=[traceback.format_exc()])
