@@ -22,6 +22,20 @@ class Sort(enum.StrEnum):
     """It may have arrived."""
 
 
+class Failure(enum.StrEnum):
+    """Why no answer came: the `message` of an Answer without `http_status`."""
+
+    NO_ADDRESS = "Loop's host name has no address."
+    REFUSED = "Loop's host refused the connection."
+    TLS = "No trusted TLS connection to Loop."
+    PROXY = "The proxy on the way to Loop refused."
+    NOT_REACHED = "Loop could not be reached in time."
+    NOT_SENT = "The time to send had passed."
+    NOT_IN_TIME = "Loop did not answer in time."
+    CUT = "The connection to Loop failed or was cut."
+    TOO_LARGE = "Loop's answer is too large."
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     sort: Sort

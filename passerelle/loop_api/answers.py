@@ -5,7 +5,7 @@ What is not listed as harmless is UNKNOWN: it may have arrived.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -105,6 +105,7 @@ def sort_status(exchange: Exchange, at: datetime | None = None) -> Answer:
         challenge = exchange.headers.get("WWW-Authenticate", "")
         if is_subscription_refusal(message, challenge):
             reason = Reason.CREDENTIALS_REFUSED
+            shown = message or f"HTTP {status}: the gateway refuses the subscription key"
         return Answer(Sort.PERSON, shown, status, reason=reason)
     # A redirect leads to a page of somebody else's.
     down = (
@@ -143,3 +144,27 @@ def sort_import(exchange: Exchange) -> Answer:
         case Refused(_, message):
             return sort_refusal(message)
     return unreadable(exchange, "Loop answered HTTP 200 with neither a request id nor an error.")
+
+
+_NO_ROUTE = "resource not found"
+
+
+def sort_trial(exchange: Exchange) -> Answer:
+    """The answer to a question about an import that does not exist: ACCEPTED where the keys pass.
+
+    That Loop knows no such import, in whatever words, is said behind the keys. The gateway's own
+    404 and a page are no words of Loop's. Reference: Loop API 3.10 and 4.
+    """
+    if exchange.status is None:
+        return sort_failure(exchange)
+    is_json = body_of(exchange) is not _NOT_JSON
+    if exchange.status == HTTPStatus.OK and not is_json:
+        return unreadable(exchange, "Loop's status cannot be read.")
+    from_loop = exchange.status == HTTPStatus.NOT_FOUND and (
+        not exchange.body.strip() or (is_json and _message_of(exchange).casefold() != _NO_ROUTE)
+    )
+    if exchange.status == HTTPStatus.OK or from_loop:
+        return Answer(Sort.ACCEPTED, "", exchange.status)
+    answer = sort_status(exchange)
+    # No folder was named.
+    return replace(answer, reason=answer.reason and Reason.CREDENTIALS_REFUSED)

@@ -3,15 +3,16 @@
 import functools
 import json
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError, ProtocolError, ReadTimeoutError
 
-from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.outcome import Answer, Failure, Sort
 from passerelle.domain.referential import Kind, Page
 from passerelle.domain.states import Reason
 from passerelle.domain.verdict import Place, Row
@@ -24,6 +25,7 @@ from passerelle.loop_api.answers import (
     sort_import,
     sort_refusal,
     sort_status,
+    sort_trial,
     unreadable,
 )
 from passerelle.loop_api.refusals import recognise
@@ -142,6 +144,11 @@ class Loop:
     def post_import(self, credentials: Credentials, body: bytes, started: float) -> Answer:
         """Ask Loop to import. The deadlines count from `started`, on the clock of `wire.now`."""
         return sort_import(self._call("importJson", credentials, body=body, started=started))
+
+    def try_keys(self, credentials: Credentials) -> Answer:
+        """Whether Loop takes these keys, by a read that needs no folder; ACCEPTED where it does."""
+        query = {"accountingImportRequestId": str(uuid.uuid4())}
+        return sort_trial(self._call("getImportStatus", credentials, query))
 
     def import_status(self, credentials: Credentials, request_id: str) -> Status | Answer:
         """How far an import is; an Answer where Loop did not say."""
@@ -270,9 +277,9 @@ class Loop:
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 return Exchange(failure=_in_words(error), written=call.written)
         if call.ended:
-            return Exchange(failure="Loop did not answer in time.")
+            return Exchange(failure=Failure.NOT_IN_TIME)
         if len(content) > _LARGEST_BODY:
-            return Exchange(failure="Loop's answer is too large.")
+            return Exchange(failure=Failure.TOO_LARGE)
         return Exchange(response.status_code, response.headers, content)
 
     def _session(self) -> requests.Session:
@@ -282,13 +289,18 @@ class Loop:
         return session
 
 
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
-    (wire.SendDeadlineError, "The time to send had passed."),
-    (requests.exceptions.SSLError, "No trusted TLS connection to Loop."),
-    (requests.exceptions.ConnectTimeout, "Loop could not be reached in time."),
-    (requests.exceptions.ProxyError, "The proxy on the way to Loop refused."),
-    (requests.exceptions.Timeout, "Loop did not answer in time."),
-    (requests.exceptions.ConnectionError, "The connection to Loop failed or was cut."),
+# A proxy that has no address is the proxy's failure; a refused or unknown host is no mere cut.
+_FAILURES: tuple[tuple[type[BaseException], Failure], ...] = (
+    (wire.SendDeadlineError, Failure.NOT_SENT),
+    (requests.exceptions.SSLError, Failure.TLS),
+    (requests.exceptions.ProxyError, Failure.PROXY),
+    (requests.exceptions.ConnectTimeout, Failure.NOT_REACHED),
+    (NameResolutionError, Failure.NO_ADDRESS),
+    (ConnectionRefusedError, Failure.REFUSED),
+    (requests.exceptions.Timeout, Failure.NOT_IN_TIME),
+    (ReadTimeoutError, Failure.NOT_IN_TIME),
+    (requests.exceptions.ConnectionError, Failure.CUT),
+    (ProtocolError, Failure.CUT),
 )
 
 
@@ -298,7 +310,7 @@ def _in_words(error: Exception) -> str:
     chain: list[BaseException] = [error]
     while chain[-1].__context__ is not None:
         chain.append(chain[-1].__context__)
-    for kind, words in _WORDS:
+    for kind, failure in _FAILURES:
         if any(isinstance(link, kind) for link in chain):
-            return words
+            return failure
     return f"The call to Loop failed ({type(error).__name__})."

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from passerelle.domain.key_trial import PASSED, sentence
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
 from passerelle.domain.verdict import Found, Row, Verdict, judge_by_origin
@@ -839,3 +840,101 @@ def test_the_filter_of_a_question_is_escaped() -> None:
         entry(client(url), "A&B")
     query = f"codeDossier=A%26B&filter=ecritureOrigine%3D%3D%22{ORIGIN}%22"
     assert lines == [f"GET /EcritureComptable?{query} HTTP/1.1"]
+
+
+# Keys are tried by a read that needs no folder, and what came of it is one sentence.
+
+
+def tried(url: str, call: float = 20) -> str:
+    """The sentence for the person who gave the keys."""
+    return discreet(sentence(discreet(client(url, send=call, call=call).try_keys(KEYS))))
+
+
+NOT_FOUND = {"statusCode": 404, "message": "Resource not found"}
+UNKNOWN_REQUEST = {"error": {"message": "la demande d'import est inconnue"}}
+CHALLENGE = 'AzureApiManagementKey realm="x",name="Ocp-Apim-Subscription-Key",type="header"'
+TRIED = {
+    "an import that is not known": (response(200, UNKNOWN_REQUEST), PASSED),
+    "a status": (response(200, {"status": 3}), PASSED),
+    "not found, in Loop's words": (response(404, UNKNOWN_REQUEST), PASSED),
+    "not found, without a word": (response(404, b""), PASSED),
+    "not found, by the gateway": (response(404, NOT_FOUND), "no Loop API at this address"),
+    "not found, by a web server": (response(404, b"<html>"), "no Loop API at this address"),
+    "a page": (response(200, b"<html>"), "A page came instead of an answer"),
+    "nothing": (response(200, b""), "A page came instead of an answer"),
+    "a redirect": (response(302, b"", Location="https://login.example"), "leads elsewhere"),
+    "a proxy's login": (response(407, b""), "The proxy on the way"),
+    "a challenge alone": (
+        response(401, b"", WWW_Authenticate=CHALLENGE),
+        "subscription key is wrong",
+    ),
+    "unauthorised": (response(401, b""), "Loop refuses the API key"),
+    "no access, in the words of a folder": (
+        response(403, {"message": "n'a pas accès au dossier"}),
+        "Loop refuses the API key",
+    ),
+    "no HTTP": (b"garbage\r\n\r\n", "failed or was cut"),
+    "nothing at all": (b"", "failed or was cut"),
+}
+
+
+@pytest.mark.parametrize("answer", TRIED)
+def test_what_a_trial_of_keys_came_to_is_told(answer: str) -> None:
+    one, words = TRIED[answer]
+    with serving(saying(one)) as url:
+        assert words in tried(url)
+
+
+FAULTS = {
+    "subscription_key_missing": "subscription key did not reach Loop",
+    "subscription_key_refused": "subscription key is wrong",
+    "api_key_refused": "Loop refuses the API key",
+    "api_key_forbidden": "Loop refuses the API key",
+    "rate_limited": "try again in 57 s.",
+    "rate_limited_date": "asked too often",
+    "quota_clock": "used up; try again in 7 h 2 min.",
+    "quota_days_clock": "used up; try again in 20 d 10 h.",
+    "quota_decimal_days": "used up; try again in 2 d 3 h.",
+    "html": "A page came instead of an answer",
+    "http_500": "Loop is down (HTTP 500)",
+    "http_502": "Loop is down (HTTP 502)",
+    "http_503": "Loop is down (HTTP 503)",
+    "http_504": "Loop is down (HTTP 504)",
+    "dropped": "failed or was cut",
+    "truncated": "failed or was cut",
+    "request_unknown": PASSED,
+    "status_unknown": PASSED,
+    "neither_key": PASSED,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_trial_of_keys_meets_every_fault(loop: SimulatorHandle, fault: str) -> None:
+    loop.set_faults({"fault": fault, "route": "getImportStatus"})
+    assert FAULTS[fault] in tried(loop.base_url)
+
+
+def test_a_trial_on_a_wrong_path_is_told(loop: SimulatorHandle) -> None:
+    assert "no Loop API at this address" in tried(f"{loop.url}/loop-api-publique")
+
+
+def test_a_trial_that_takes_too_long_is_told(loop: SimulatorHandle) -> None:
+    loop.set_faults({"fault": "slow", "seconds": 60})
+    assert "did not answer in time" in tried(loop.base_url, call=1)
+
+
+def test_a_trial_that_reaches_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Nothing listens" in tried(f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_port()}")
+    assert "proxy on the way" in tried("https://loop.invalid")
+    monkeypatch.setenv("no_proxy", "*")
+    assert "no address" in tried("https://loop.invalid")
+
+
+def test_a_trial_over_tls_that_nobody_vouches_for_is_told(certificate: Trusted) -> None:
+    received: list[bytes] = []
+    with serving(lambda c: received.append(read_all(c)), tls=certificate.context) as url:
+        assert "not to be trusted" in tried(url)
+    assert not any(received)
+    with serving(lambda connection: connection.sendall(response(400, b""))) as url:
+        assert "not to be trusted" in tried(url.replace("http:", "https:"))
