@@ -19,7 +19,8 @@ from benchmarks.ground import Ground
 from benchmarks.load import SECRET, SUBSCRIPTION, Json, Load, api_key
 from benchmarks.processes import ROOT, Processes, running
 from config.settings import read_settings
-from passerelle.registration import FirmKeys, FolderTerms
+from passerelle.domain.firm_keys import FirmKeys
+from passerelle.registration import FolderTerms
 from passerelle.runtime import Runtime
 from tasks.names import INTAKE, SUBMIT, SUBMIT_MANY
 from workers.queues import CONSUMERS, worker_arguments

@@ -1,48 +1,18 @@
 """Firms with their credentials, and folders: what `firm add` and `folder add` do."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from passerelle.domain.errors import RegistrationError
+from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.states import CaseState, Reason
 from passerelle.store import registry
 from passerelle.store.cases import close_case, open_cases
 from passerelle.store.revisions import settle
 from passerelle.store.vault import Vault
-
-
-@dataclass(frozen=True, slots=True)
-class FirmKeys:
-    """As they were typed or pasted; blanks and line ends around them are not part of them."""
-
-    api_key: str = field(repr=False)
-    api_secret: str = field(repr=False)
-    subscription_key: str = field(repr=False)
-
-    def trimmed(self) -> "FirmKeys":
-        """Raises: RegistrationError, where one is empty or cannot stand in a header."""
-        words = {
-            "API key": self.api_key,
-            "API secret": self.api_secret,
-            "subscription key": self.subscription_key,
-        }
-        for name, value in words.items():
-            if not value.strip():
-                raise RegistrationError(f"The {name} is empty.")
-            if not (value.strip().isascii() and value.strip().isprintable()):
-                raise RegistrationError(
-                    f"The {name} holds characters that cannot be sent; copy it again."
-                )
-        if ":" in self.api_key:
-            raise RegistrationError(
-                "The API key holds a colon: give the part before it as key, the rest as secret."
-            )
-        return FirmKeys(
-            self.api_key.strip(), self.api_secret.strip(), self.subscription_key.strip()
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from config.settings import Settings
 from passerelle.cli import deployment
 from passerelle.cli.broker import ring
 from passerelle.cli.output import json_option, print_rows
-from passerelle.registration import FirmKeys
+from passerelle.domain.firm_keys import FirmKeys
 from passerelle.store import queries
 from passerelle.store.queries import Row
 from passerelle.store.vault import Vault

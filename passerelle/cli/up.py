@@ -13,10 +13,11 @@ import click
 from config.settings import Settings, read_settings
 from passerelle.cli.tree import PORT_BASE, Ports, Tree
 from passerelle.domain.errors import RegistrationError
+from passerelle.domain.firm_keys import FirmKeys
 from passerelle.embedded.folder import claim
 from passerelle.embedded.port import LOOPBACK
 from passerelle.embedded.supervisor import Supervisor
-from passerelle.registration import FirmKeys, FolderTerms
+from passerelle.registration import FolderTerms
 from passerelle.runtime import Runtime
 
 DEMO_FIRM = "CABINET42"

@@ -12,8 +12,9 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from config.settings import read_settings
+from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.states import State
-from passerelle.registration import FirmKeys, FolderTerms
+from passerelle.registration import FolderTerms
 from passerelle.runtime import Runtime
 from support.command import Cli, deployment_environ
 from support.events import credit, debit, purchase, put

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from passerelle.domain.errors import RegistrationError
-from passerelle.registration import FirmKeys, FolderTerms, Registration
+from passerelle.domain.firm_keys import FirmKeys
+from passerelle.registration import FolderTerms, Registration
 from support.events import purchase
 from support.workshop import Workshop, background
 

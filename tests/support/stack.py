@@ -19,7 +19,8 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 from config.settings import read_settings
-from passerelle.registration import FirmKeys, FolderTerms
+from passerelle.domain.firm_keys import FirmKeys
+from passerelle.registration import FolderTerms
 from passerelle.runtime import Runtime
 from support.servers import Servers
 from support.simulator import ROOT, SimulatorHandle, running_simulator, until

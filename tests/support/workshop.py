@@ -15,6 +15,7 @@ from sqlalchemy import Engine, insert, text
 
 from passerelle.asking import Asking, AskingTerms
 from passerelle.delivery import Delivery, Terms
+from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.limits import Limits
 from passerelle.domain.nights import Night
 from passerelle.domain.outcome import Answer, Sort
@@ -26,7 +27,7 @@ from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from passerelle.probing import Probing
 from passerelle.referentials import Referentials, RefreshTerms
-from passerelle.registration import FirmKeys, FolderTerms, Registration
+from passerelle.registration import FolderTerms, Registration
 from passerelle.restoring import Restoring
 from passerelle.settling import Settling
 from passerelle.store.arrivals import encode
@@ -167,7 +168,7 @@ class Workshop:
             lease_seconds=lease_seconds,
             gather_seconds=gather_seconds,
         )
-        self.vault = Vault([_KEY])
+        self.vault = Vault([SECRET_KEY])
         self.registration = Registration(engine, self.vault)
         self.intake = Intake(engine, self.limits)
         self.supposing = Supposing(engine, self.limits, send_origin=send_origin)
@@ -405,7 +406,7 @@ def shown(lines: Sequence[Mapping[str, Any]], **changes: Any) -> list[Row]:
 
 
 _BAD = {"no": "event"}
-_KEY = Fernet.generate_key().decode()
+SECRET_KEY = Fernet.generate_key().decode()
 
 
 def background(work: Callable[[], _T]) -> Future[_T]:
