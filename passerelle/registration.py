@@ -1,6 +1,7 @@
-"""Firms with their credentials, and folders: what `firm add` and `folder add` do."""
+"""Firms with their credentials, and folders: `firm add`, `folder add`, `db rotate-secrets`."""
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -8,11 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from passerelle.domain.errors import RegistrationError
 from passerelle.domain.firm_keys import FirmKeys
-from passerelle.domain.states import CaseState, Reason
-from passerelle.store import registry
-from passerelle.store.cases import close_case, open_cases
-from passerelle.store.revisions import settle
-from passerelle.store.vault import Vault
+from passerelle.domain.states import Reason
+from passerelle.store import credentials, registry
+from passerelle.store.revisions import heal_firm
+from passerelle.store.vault import Vault, VaultError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,48 @@ class FolderTerms:
     create_accounts: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """How many firms' keys are encrypted with the newest key; codes of firms whose are not."""
+
+    count: int
+    unreadable: Sequence[str]
+    # Their API key is another firm's, too.
+    doubled: Sequence[str]
+
+
 class Registration:
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self._engine = engine
         self._vault = vault
 
-    def add_firm(self, code: str, keys: FirmKeys) -> list[int]:
+    def add_firm(
+        self, code: str, keys: FirmKeys, try_keys: Callable[[FirmKeys], None] = lambda _: None
+    ) -> list[int]:
         """Register a firm; heals what waited for it. The folders that have something to do now.
+
+        `try_keys` is called with keys that may be registered, before anything is saved and with no
+        transaction open; what it raises passes through.
 
         Raises:
             RegistrationError: it is registered, or nearly so, or its key is another firm's.
         """
         _check_code(code)
         keys = keys.trimmed()
+        with self._engine.connect() as connection:
+            self._refuse(connection, code, keys)
+        try_keys(keys)
         try:
             with self._engine.begin() as connection:
-                return self._heal(connection, self._register(connection, code, keys))
+                firm_id = self._register(connection, code, keys)
+                return heal_firm(connection, firm_id, Reason.UNKNOWN_FIRM)
         except IntegrityError:
             raise RegistrationError(
                 "A firm of this code or this API key is just being registered."
             ) from None
 
-    def _register(self, connection: Connection, code: str, keys: FirmKeys) -> int:
+    def _refuse(self, connection: Connection, code: str, keys: FirmKeys) -> list[bytes]:
+        """The hashes of a key that may be registered for this code."""
         near = registry.near_firm(connection, code)
         if near is not None:
             raise RegistrationError(f"A firm is registered as {near} already.")
@@ -59,6 +79,10 @@ class Registration:
             raise RegistrationError(
                 f"This API key is firm {owner}'s; make a key of its own for {code}."
             )
+        return hashes
+
+    def _register(self, connection: Connection, code: str, keys: FirmKeys) -> int:
+        hashes = self._refuse(connection, code, keys)
         registry.add_codes(connection, [code])
         firm_id = registry.register_firm(
             connection,
@@ -72,14 +96,20 @@ class Registration:
             raise RegistrationError(f"Firm {code} is registered already.")
         return firm_id
 
-    @staticmethod
-    def _heal(connection: Connection, firm_id: int) -> list[int]:
-        folders: set[int] = set()
-        for case_id in open_cases(connection, firm_id, Reason.UNKNOWN_FIRM):
-            freed = close_case(connection, case_id, CaseState.HEALED)
-            settle(connection, [entry for entry, _ in freed])
-            folders |= {folder for _, folder in freed}
-        return sorted(folders)
+    def reseal(self) -> Resealed:
+        """Encrypt every firm's keys with the newest key; one that cannot be harms no other."""
+        with self._engine.connect() as connection:
+            firms = credentials.registered_firms(connection)
+        unreadable, doubled = [], []
+        for firm_id, code in firms:
+            try:
+                with self._engine.begin() as connection:
+                    credentials.reseal(connection, firm_id, self._vault)
+            except VaultError:
+                unreadable.append(code)
+            except IntegrityError:
+                doubled.append(code)
+        return Resealed(len(firms) - len(unreadable) - len(doubled), unreadable, doubled)
 
     def add_folder(self, firm_code: str, code: str, terms: FolderTerms) -> None:
         """Register a folder of a registered firm.

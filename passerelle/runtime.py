@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from config.settings import Settings, SettingsError, read_table
 from passerelle.asking import Asking, AskingTerms
+from passerelle.connecting import Connecting
 from passerelle.delivery import Delivery, Terms
 from passerelle.domain.limits import Limits
 from passerelle.domain.nights import Night
@@ -196,6 +197,13 @@ class Runtime:
     @cached_property
     def registration(self) -> Registration:
         return Registration(self.engine, self.vault)
+
+    @cached_property
+    def connecting(self) -> Connecting:
+        lease_seconds = self.settings.lease_seconds
+        return Connecting(
+            self.engine, self.loop, self.vault, self.turns, lease_seconds, self._chance
+        )
 
     @cached_property
     def upkeep(self) -> Upkeep:

@@ -5,13 +5,14 @@ import datetime as dt
 import click
 
 from passerelle.cli.deployment import runtime, who
+from passerelle.domain.errors import PasserelleError
 from passerelle.store.schema import revisions
 from passerelle.store.schema import upgrade as upgrade_schema
 
 
 @click.group()
 def db() -> None:
-    """The database: its schema, and what to do when it was restored."""
+    """The database: its schema, its secrets, and what to do when it was restored."""
 
 
 @db.command()
@@ -53,3 +54,28 @@ def restored(since: dt.datetime) -> None:
     """
     count = runtime().restoring.restore(since, who())
     click.echo(f"Entries that are looked for in Loop before anything of them is sent: {count}.")
+
+
+@db.command(name="rotate-secrets")
+def rotate_secrets() -> None:
+    """Encrypt every firm's keys with the first key of PASSERELLE_SECRET_KEYS.
+
+    Once every process knows that key, with the old one behind it; then the old one may go. Run
+    again, it does no harm.
+    """
+    done = runtime().registration.reseal()
+    click.echo(f"Firms whose keys are encrypted with the first secret key: {done.count}.")
+    faults = []
+    if done.unreadable:
+        faults.append(
+            f"The keys of {', '.join(done.unreadable)} cannot be decrypted: add the key that they "
+            "were stored with to PASSERELLE_SECRET_KEYS, last, and run this again, or give the "
+            "firm new ones, all three, with `passerelle firm rotate`."
+        )
+    if done.doubled:
+        faults.append(
+            f"The API key of {', '.join(done.doubled)} is another firm's, too: give one of the two "
+            "a key of its own with `passerelle firm rotate`, and run this again."
+        )
+    if faults:
+        raise PasserelleError(" ".join(faults))

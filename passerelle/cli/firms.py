@@ -8,7 +8,8 @@ import click
 from config.settings import Settings
 from passerelle.cli import deployment
 from passerelle.cli.broker import ring
-from passerelle.cli.output import json_option, print_rows
+from passerelle.cli.output import json_option, print_json, print_rows
+from passerelle.connecting import KeyChange
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.store import queries
 from passerelle.store.queries import Row
@@ -16,6 +17,13 @@ from passerelle.store.vault import Vault
 
 _SHOWN = 4
 _LONG_ENOUGH = 12
+
+_secret_file_option = click.option(
+    "--api-secret-file",
+    type=click.File(encoding="utf-8", errors="replace"),
+    help="Holds the API secret; `-` for standard input. Without it, PASSERELLE_API_SECRET or "
+    "a prompt.",
+)
 
 
 @click.group()
@@ -27,20 +35,17 @@ def firm() -> None:
 @click.argument("code")
 @click.option("--api-key", required=True, help="The firm's API key in Loop.")
 @click.option("--subscription-key", required=True, help="The key of the firm's subscription.")
-@click.option(
-    "--api-secret-file",
-    type=click.File(encoding="utf-8", errors="replace"),
-    help="Holds the API secret; `-` for standard input. Without it, PASSERELLE_API_SECRET or "
-    "a prompt.",
-)
+@_secret_file_option
 def add(code: str, api_key: str, subscription_key: str, api_secret_file: TextIO | None) -> None:
-    """Register a firm; what waited for it is sent.
+    """Register a firm whose keys Loop takes; what waited for it is sent.
 
-    The secret is asked for, or comes from a file or PASSERELLE_API_SECRET.
+    The secret is asked for, or comes from a file or PASSERELLE_API_SECRET. The keys are tried
+    first, and nothing is saved unless they pass.
     """
     runtime = deployment.runtime()
     secret = _secret(runtime.settings, api_secret_file)
-    folders = runtime.registration.add_firm(code, FirmKeys(api_key, secret, subscription_key))
+    keys = FirmKeys(api_key, secret, subscription_key)
+    folders = runtime.registration.add_firm(code, keys, runtime.connecting.try_keys)
     click.echo(f"Firm {code} is registered.")
     ring(runtime.settings, folders)
 
@@ -57,6 +62,75 @@ def _secret(settings: Settings, file: TextIO | None) -> str:
         )
     typed: str = click.prompt("API secret", hide_input=True, err=True)
     return typed
+
+
+@firm.command()
+@click.argument("code")
+@json_option
+@click.pass_context
+def check(context: click.Context, code: str, *, as_json: bool) -> None:
+    """Try a firm's stored keys against Loop.
+
+    That Loop takes them heals a case of refused credentials. The exit code is 1 if it does not.
+    """
+    runtime = deployment.runtime()
+    checked = runtime.connecting.check(code)
+    cure = f" Replace what is wrong with `passerelle firm rotate {code}`."
+    message = checked.message + (cure if checked.refused else "")
+    if as_json:
+        print_json({"firm": code, "ok": checked.ok, "message": message})
+    elif checked.ok:
+        click.echo(f"ok: {message}")
+    else:
+        click.echo(f"Error: {message}", err=True)
+    ring(runtime.settings, checked.folders)
+    if not checked.ok:
+        context.exit(1)
+
+
+@firm.command()
+@click.argument("code")
+@click.option("--api-key", help="The new API key; its secret is asked for, too.")
+@click.option("--subscription-key", help="The new key of the firm's subscription.")
+@_secret_file_option
+@click.option(
+    "--other-domain",
+    is_flag=True,
+    help="The keys lead to another Loop domain: what is not known to have ended is left to you.",
+)
+@click.option("--why", help="With --other-domain: why; kept with the entries that are left.")
+def rotate(
+    code: str,
+    api_key: str | None,
+    subscription_key: str | None,
+    api_secret_file: TextIO | None,
+    *,
+    other_domain: bool,
+    why: str | None,
+) -> None:
+    """Replace keys of a firm by new ones that Loop takes.
+
+    What is not given stays. A new API key has a new secret: it is asked for, or comes from a file
+    or PASSERELLE_API_SECRET. With --subscription-key alone the secret stays, unless a file or
+    PASSERELLE_API_SECRET gives one. With nothing given, only the secret is replaced.
+
+    The keys are tried first, and nothing is saved unless they pass. They must lead to the Loop
+    domain that the firm's folders are known from.
+    """
+    if other_domain != bool(why and why.strip()):
+        raise click.UsageError("--other-domain and --why go together.")
+    runtime = deployment.runtime()
+    new_secret = api_key is not None or api_secret_file is not None or subscription_key is None
+    secret = (
+        _secret(runtime.settings, api_secret_file)
+        if new_secret
+        else runtime.settings.api_secret or None
+    )
+    change = KeyChange(api_key, secret, subscription_key)
+    moved = why if other_domain else None
+    folders = runtime.connecting.rotate(code, change, deployment.who(), moved)
+    click.echo(f"The keys of firm {code} are replaced.")
+    ring(runtime.settings, folders)
 
 
 @firm.command(name="list")

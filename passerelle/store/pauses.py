@@ -100,3 +100,14 @@ def pause(
             "slowest": _SLOWEST,
         },
     )
+
+
+def end_pause(connection: Connection, firm_id: int, reason: str) -> None:
+    """Loop may be asked for this firm again, unless something else stands against it meanwhile."""
+    connection.execute(
+        text(
+            "UPDATE firms SET paused_until = NULL, pause_reason = NULL "
+            "WHERE id = :firm_id AND pause_reason = :reason"
+        ),
+        {"firm_id": firm_id, "reason": reason},
+    )

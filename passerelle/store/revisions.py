@@ -4,8 +4,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.states import UNSENT, Reason, State
-from passerelle.store.cases import of_entry, open_case, park, park_under_hold
+from passerelle.domain.states import UNSENT, CaseState, Reason, State
+from passerelle.store.cases import (
+    close_case,
+    of_entry,
+    open_case,
+    open_cases,
+    park,
+    park_under_hold,
+)
 from passerelle.store.transitions import Change, move
 
 ALREADY_SYNCED = "An earlier revision of this entry is in Loop: correct it there."
@@ -49,3 +56,13 @@ def settle(connection: Connection, ids: Sequence[int]) -> None:
         cause = of_entry(*place, row.id, Reason.ALREADY_SYNCED, ALREADY_SYNCED)
         park(connection, [row.id], cause, open_case(connection, cause))
     park_under_hold(connection, ids)
+
+
+def heal_firm(connection: Connection, firm_id: int, reason: Reason) -> list[int]:
+    """What the firm's cases of this reason were about is over; the folders that may go on."""
+    folders: set[int] = set()
+    for case_id in open_cases(connection, firm_id, reason):
+        freed = close_case(connection, case_id, CaseState.HEALED)
+        settle(connection, [entry for entry, _ in freed])
+        folders |= {folder for _, folder in freed}
+    return sorted(folders)

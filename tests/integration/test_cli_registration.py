@@ -14,12 +14,18 @@ from sqlalchemy import Engine, text
 
 from config.settings import read_settings
 from passerelle.runtime import Runtime
-from support.command import Cli
+from support.command import Cli, deployment_environ
 from support.events import purchase, put
-from support.simulator import ROOT
+from support.simulator import ROOT, SimulatorHandle
 
 KEYS = ("--api-key", "key-0123456789", "--subscription-key", "subscription-1")
 SECRET = "Un-secret_9"
+
+
+@pytest.fixture
+def environ(database_url: str, tmp_path: Path, loop: SimulatorHandle) -> dict[str, str]:
+    """Keys are tried before they are stored."""
+    return deployment_environ(database_url, tmp_path) | {"PASSERELLE_LOOP_URL": loop.base_url}
 
 
 @pytest.fixture

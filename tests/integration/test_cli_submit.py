@@ -12,6 +12,7 @@ from passerelle.runtime import Runtime
 from support.command import Cli, messages, stored
 from support.events import purchase
 from support.servers import Servers
+from support.simulator import SimulatorHandle
 
 NOBODY = "redis://127.0.0.1:1/0"
 
@@ -123,9 +124,10 @@ def test_no_broker_is_one_sentence(cli: Cli, environ: dict[str, str]) -> None:
 
 
 def test_a_direct_submit_rings_where_a_broker_answers_and_is_silent_where_none_does(
-    cli: Cli, environ: dict[str, str], broker_url: str
+    cli: Cli, environ: dict[str, str], broker_url: str, loop: SimulatorHandle
 ) -> None:
     environ |= {"PASSERELLE_BROKER_URL": broker_url, "PASSERELLE_API_SECRET": "secret"}
+    environ["PASSERELLE_LOOP_URL"] = loop.base_url
     keys = ("--api-key", "key", "--subscription-key", "subscription")
     parked = json.dumps(purchase(1)).encode()
     assert counts(cli("submit", "-", "--direct", "--json", stdin=parked))["new"] == 1

@@ -76,6 +76,8 @@ def test_a_command_of_the_table_loads_under_its_name(name: str) -> None:
         ["simulator", "--port", "65536"],
         ["submit-fec", "no such file", "--firm", "F", "--folder", "D"],
         ["firm", "add", "F", "--api-key", "K"],
+        ["firm", "check"],
+        ["firm", "rotate"],
         ["db", "restored"],
         ["db", "restored", "--since", "yesterday"],
         ["db", "restored", "--since", "2026-01-31T04:00:00"],

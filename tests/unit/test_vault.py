@@ -26,6 +26,13 @@ def test_a_new_first_key_still_opens_what_the_old_one_sealed() -> None:
     assert Vault([OLD]).open(Vault([OLD, NEW]).seal(SECRET)) == SECRET
 
 
+def test_what_is_sealed_anew_needs_the_old_key_no_more() -> None:
+    sealed = Vault([OLD]).seal(SECRET)
+    assert Vault([NEW]).open(Vault([NEW, OLD]).reseal(sealed)) == SECRET
+    with pytest.raises(VaultError, match="PASSERELLE_SECRET_KEYS"):
+        Vault([NEW]).reseal(sealed)
+
+
 @pytest.mark.parametrize(
     "sealed",
     [Vault([OLD]).seal(SECRET), b"", b"nonsense"],
