@@ -275,7 +275,9 @@ class Loop:
                     content = response.raw.read(_LARGEST_BODY + 1, decode_content=True)
             # ValueError: what requests makes of a URL or header that it cannot send.
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                return Exchange(failure=_in_words(error), written=call.written)
+                # Cut by us, it looks like a connection that broke.
+                failure = Failure.NOT_IN_TIME if call.ended else _in_words(error)
+                return Exchange(failure=failure, written=call.written)
         if call.ended:
             return Exchange(failure=Failure.NOT_IN_TIME)
         if len(content) > _LARGEST_BODY:
