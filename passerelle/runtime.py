@@ -13,6 +13,7 @@ from config.settings import Settings, SettingsError, read_table
 from passerelle.asking import Asking, AskingTerms
 from passerelle.connecting import Connecting
 from passerelle.delivery import Delivery, Terms
+from passerelle.discovery import Discovery
 from passerelle.domain.limits import Limits
 from passerelle.domain.nights import Night
 from passerelle.followup import FollowUp, FollowUpTerms
@@ -203,6 +204,12 @@ class Runtime:
         lease_seconds = self.settings.lease_seconds
         return Connecting(
             self.engine, self.loop, self.vault, self.turns, lease_seconds, self._chance
+        )
+
+    @cached_property
+    def discovery(self) -> Discovery:
+        return Discovery(
+            self.engine, self.loop, self.vault, self.turns, self.settings.discover_route
         )
 
     @cached_property

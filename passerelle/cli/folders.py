@@ -8,6 +8,7 @@ from passerelle.cli import deployment
 from passerelle.cli.findings import any_grave, as_rows, print_findings
 from passerelle.cli.output import json_option, print_json, print_rows
 from passerelle.cli.referentials import folder_state
+from passerelle.domain.errors import PasserelleError, RegistrationError
 from passerelle.registration import FolderTerms, unregistered
 from passerelle.store import queries
 
@@ -66,6 +67,35 @@ def set_(
         raise click.UsageError("Nothing to change is given.")
     deployment.runtime().registration.set_folder(firm, code, terms)
     click.echo(f"Folder {code} of {firm} is changed.")
+
+
+@folder.command()
+@click.argument("firm")
+@json_option
+def discover(firm: str, *, as_json: bool) -> None:
+    """Register every folder that FIRM's key reaches, where PASSERELLE_DISCOVER_ROUTE lists them.
+
+    The exit code is 1 if one of them cannot be registered.
+    """
+    runtime = deployment.runtime()
+    found = runtime.discovery.folders(firm)
+    with queries.reading(runtime.engine) as connection:
+        known = {row["code"] for row in queries.folders(connection, firm) if row["registered_at"]}
+    rows: list[dict[str, object]] = []
+    refused = 0
+    for one in found:
+        row = {"firm": firm, "code": one.code, "name": one.label, "new": one.code not in known}
+        if row["new"]:
+            try:
+                runtime.registration.add_folder(firm, one.code, FolderTerms(one.label or None))
+            except RegistrationError as error:
+                row |= {"new": False, "refused": str(error)}
+                refused += 1
+        rows.append({"refused": None, **row})
+    columns = {"code": "code", "name": "name", "new": "new", "refused": "refused"}
+    print_rows(rows, columns, as_json=as_json)
+    if refused:
+        raise PasserelleError(f"{refused} of {len(found)} folders could not be registered.")
 
 
 @folder.command()
