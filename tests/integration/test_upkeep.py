@@ -123,7 +123,7 @@ def test_two_sweeps_at_once_take_each_lost_run_back_once(shop: Workshop) -> None
 
 
 def test_a_folder_with_something_due_is_rung_for_until_somebody_comes(shop: Workshop) -> None:
-    assert shop.sweep() == Bells()
+    assert shop.sweep() == Bells(refreshes=(shop.folder_id(),))
     shop.submit(small(1))
     folder = shop.folder_id()
     assert shop.sweep().folders == (folder,)

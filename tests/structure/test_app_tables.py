@@ -88,7 +88,7 @@ def test_beat_runs_tasks_that_exist_and_does_not_pile_them_up(app: Celery) -> No
 
 def test_every_job_of_the_table_of_schedules_is_in_beats(app: Celery) -> None:
     table = read_table("schedules")
-    assert table.keys() == {"jobs"}
+    assert table.keys() == {"jobs", "night"}
     assert {
         entry["task"]: entry["schedule"].seconds for entry in app.conf.beat_schedule.values()
     } == table["jobs"]
