@@ -1,5 +1,6 @@
 """The test's own door, under /_simulator: what was booked and asked, and what is to go wrong.
 
+A query's `domain` is one firm's: without it all are read, and a folder is changed of the domain "".
 No key is asked for; the program listens on loopback unless told otherwise.
 """
 
@@ -27,17 +28,18 @@ class _WrongRequestError(Exception):
 def answer(loop: Loop, method: str, target: str, body: bytes) -> Answer:
     """Work off a request whose path begins with `PREFIX`; what is wrong in it is a 400."""
     path, _, text = target.removeprefix(PREFIX).partition("?")
-    query = dict(parse_qsl(text))
+    query = dict(parse_qsl(text, keep_blank_values=True))
     try:
         if path.startswith("folders/"):
             if method != "PATCH":
                 return _json(405, {"errors": ["PATCH alone"]})
-            return _patch_folder(loop, unquote(path.removeprefix("folders/")), body)
+            code = unquote(path.removeprefix("folders/"))
+            return _patch_folder(loop, query.get("domain", ""), code, body)
         reads: Mapping[str, Callable[[Loop, Mapping[str, str]], Answer]] = {
             "health": lambda *_: _json(200, {"status": "ok"}),
             "ledger": _ledger,
-            "ledger/totals": lambda loop, _: _json(200, loop.ledger.totals()),
-            "requests": lambda loop, _: _json(200, loop.traffic.as_json()),
+            "ledger/totals": lambda loop, of: _json(200, loop.ledger.totals(of.get("domain"))),
+            "requests": lambda loop, of: _json(200, loop.traffic.as_json(of.get("domain"))),
             "imports": _imports,
             "faults": lambda loop, _: _json(200, {"faults": loop.faults.as_json()}),
             "settings": lambda loop, _: _settings(loop),
@@ -72,14 +74,18 @@ def _page(query: Mapping[str, str]) -> slice:
 
 def _ledger(loop: Loop, query: Mapping[str, str]) -> Answer:
     """Entries in the order of booking. They are JSON text already, and only joined here."""
-    entries = loop.ledger.entries(query.get("folder"))
+    entries = loop.ledger.entries(query.get("folder"), query.get("domain"))
     page = b",".join(entry.as_json() for entry in entries[_page(query)])
     return Answer(200, b'{"entries":[%b],"total":%d}' % (page, len(entries)), "admin")
 
 
 def _imports(loop: Loop, query: Mapping[str, str]) -> Answer:
-    folder = query.get("folder")
-    found = [i for i in loop.imports.values() if folder is None or i.folder.code == folder]
+    domain, folder = query.get("domain"), query.get("folder")
+    found = [
+        imported
+        for imported in loop.imports.values()
+        if domain in {None, imported.folder.domain} and folder in {None, imported.folder.code}
+    ]
     now = loop.clock()
     page = [imported.as_json(now) for imported in found[_page(query)]]
     return _json(200, {"imports": page, "total": len(found)})
@@ -109,9 +115,9 @@ def _put_faults(loop: Loop, body: bytes) -> Answer:
     return _json(200, {"faults": loop.faults.as_json()})
 
 
-def _patch_folder(loop: Loop, code: str, body: bytes) -> Answer:
-    fields = _loaded(FolderSchema(exclude=("code",)), _read(body))
-    loop.folders.change(code, fields)
+def _patch_folder(loop: Loop, domain: str, code: str, body: bytes) -> Answer:
+    fields = _loaded(FolderSchema(exclude=("code", "domain")), _read(body))
+    loop.folders.change(domain, code, fields)
     return _json(200, {"code": code})
 
 

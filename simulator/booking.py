@@ -55,6 +55,7 @@ class Booking:
         visible_at = self.now + dt.timedelta(seconds=self.imported.course.hidden)
         entry = Entry(
             serial=len(self.ledger) + 1,
+            domain=self.imported.folder.domain,
             folder=self.imported.folder.code,
             journal=journal,
             date=date,

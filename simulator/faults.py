@@ -25,12 +25,13 @@ from simulator.wordings import Language
 class Rule:
     """When a fault acts.
 
-    On which route and folder (None: any), after how many requests that fit, how many times (None:
-    for ever), with what chance; and with what numbers.
+    On which route, domain and folder (None: any), after how many requests that fit, how many times
+    (None: for ever), with what chance; and with what numbers.
     """
 
     fault: str
     route: Route | None = None
+    domain: str | None = None
     folder: str | None = None
     after: int = 0
     count: int | None = None
@@ -215,45 +216,49 @@ class Faults:
         # Repeatable on purpose; nothing here is a secret.
         self._chance = random.Random(seed)  # noqa: S311
 
-    def resets(self, route: Route | None) -> bool:
+    def resets(self, route: Route | None, domain: str | None) -> bool:
         """Whether the connection is to be reset; asked before the body is read."""
         return any(
             isinstance(armed.fault, WireFault)
             and armed.fault.act is Act.RESET
-            and self._fires(armed, route, None)
+            and self._fires(armed, route, domain, None)
             for armed in self._armed
         )
 
-    def on_wire(self, route: Route | None, folder: str | None) -> tuple[WireFault, Rule] | None:
+    def on_wire(
+        self, route: Route | None, domain: str | None, folder: str | None
+    ) -> tuple[WireFault, Rule] | None:
         for armed in self._armed:
             fault = armed.fault
             if (
                 isinstance(fault, WireFault)
                 and fault.act is not Act.RESET
-                and self._fires(armed, route, folder)
+                and self._fires(armed, route, domain, folder)
             ):
                 return fault, armed.rule
         return None
 
-    def on_import(self, course: Course, folder: str) -> Course:
+    def on_import(self, course: Course, domain: str, folder: str) -> Course:
         for armed in self._armed:
             if isinstance(armed.fault, ImportFault) and self._fires(
-                armed, Route.IMPORT_JSON, folder
+                armed, Route.IMPORT_JSON, domain, folder
             ):
                 course = armed.fault.alter(course, armed.rule)
         return course
 
-    def on_read(self, reading: Reading, route: Route, folder: str | None) -> Reading:
+    def on_read(self, reading: Reading, route: Route, domain: str, folder: str | None) -> Reading:
         for armed in self._armed:
-            if isinstance(armed.fault, ReadFault) and self._fires(armed, route, folder):
+            if isinstance(armed.fault, ReadFault) and self._fires(armed, route, domain, folder):
                 reading = armed.fault.alter(reading, armed.rule)
         return reading
 
-    def _fires(self, armed: _Armed, route: Route | None, folder: str | None) -> bool:
+    def _fires(
+        self, armed: _Armed, route: Route | None, domain: str | None, folder: str | None
+    ) -> bool:
         rule = armed.rule
-        if route is None or route not in armed.fault.routes:
+        if route is None or route not in armed.fault.routes or rule.route not in {None, route}:
             return False
-        if rule.route not in {None, route} or rule.folder not in {None, folder}:
+        if rule.domain not in {None, domain} or rule.folder not in {None, folder}:
             return False
         armed.seen += 1
         if armed.seen <= rule.after or (rule.count is not None and armed.fired >= rule.count):
@@ -268,6 +273,7 @@ class Faults:
             {
                 "fault": armed.rule.fault,
                 "route": armed.rule.route,
+                "domain": armed.rule.domain,
                 "folder": armed.rule.folder,
                 "after": armed.rule.after,
                 "count": armed.rule.count,

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import enum
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -53,6 +54,7 @@ class ThirdParty:
     code: str
     name: str = ""
     kind: Kind = Kind.OTHER
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,27 @@ class Catalogue(Generic[R]):
         self.records.setdefault(record.code, record)
 
 
+class ThirdParties(Catalogue[ThirdParty]):
+    """Found by kind too: each kind has a list of its own. Reference: Loop API 3.4."""
+
+    def __init__(self, given: Iterable[ThirdParty] | None = None) -> None:
+        super().__init__(given)
+        self.of_kind: dict[Kind, dict[str, ThirdParty]] = {kind: {} for kind in Kind}
+        for party in self.records.values():
+            self.of_kind[party.kind][party.code] = party
+
+    def add(self, record: ThirdParty) -> None:
+        if record.code not in self.records:
+            self.records[record.code] = self.of_kind[record.kind][record.code] = record
+
+
 @dataclass(slots=True)
 class Folder:
     """`open_from` and `open_to` are inclusive; None does not bound."""
 
     code: str
+    domain: str = ""
+    name: str = ""
     open_from: dt.date | None = None
     open_to: dt.date | None = None
     access: Access = Access.GRANTED
@@ -104,15 +122,15 @@ class Folder:
     collaborator: str = "LOOPAPI"
     accounts: Catalogue[Account] = field(default_factory=Catalogue)
     journals: Catalogue[Journal] = field(default_factory=Catalogue)
-    third_parties: Catalogue[ThirdParty] = field(default_factory=Catalogue)
+    third_parties: ThirdParties = field(default_factory=ThirdParties)
     sections: Catalogue[Section] = field(default_factory=Catalogue)
     establishments: Catalogue[Establishment] = field(default_factory=Catalogue)
 
     def change(self, fields: Mapping[str, Any]) -> None:
         """Set fields by name; a tuple of records, or None, becomes a catalogue."""
         for name, value in fields.items():
-            catalogue = isinstance(getattr(self, name), Catalogue)
-            setattr(self, name, Catalogue(value) if catalogue else value)
+            before = getattr(self, name)
+            setattr(self, name, type(before)(value) if isinstance(before, Catalogue) else value)
 
     def is_open(self, date: dt.date) -> bool:
         return (self.open_from is None or self.open_from <= date) and (
@@ -121,21 +139,25 @@ class Folder:
 
 
 class Folders:
-    """The folders of the domain. Unless `strict`, any code exists and accepts everything."""
+    """The folders of all domains. Unless `strict`, any code exists and accepts everything."""
 
     def __init__(self, given: Iterable[Mapping[str, Any]]) -> None:
-        self._by_code: dict[str, Folder] = {}
+        self._domains: defaultdict[str, dict[str, Folder]] = defaultdict(dict)
         for fields in given:
-            self.change(fields["code"], fields)
+            self.change(fields.get("domain", ""), fields["code"], fields)
 
-    def get(self, code: str, *, strict: bool) -> Folder | None:
-        folder = self._by_code.get(code)
+    def get(self, domain: str, code: str, *, strict: bool) -> Folder | None:
+        folder = self._domains[domain].get(code)
         if folder is None and not strict:
-            folder = self._by_code[code] = Folder(code)
+            folder = self._domains[domain][code] = Folder(code, domain)
         return folder
 
-    def change(self, code: str, fields: Mapping[str, Any]) -> Folder:
-        folder = self._by_code.setdefault(code, Folder(code))
+    def of(self, domain: str) -> Iterable[Folder]:
+        """Those of a domain that were given or named."""
+        return self._domains[domain].values()
+
+    def change(self, domain: str, code: str, fields: Mapping[str, Any]) -> Folder:
+        folder = self._domains[domain].setdefault(code, Folder(code, domain))
         folder.change(fields)
         return folder
 

@@ -24,12 +24,13 @@ _INVALID = (
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a firm was given; `folders` None reaches every folder."""
+    """What a firm was given; `folders` None reaches every folder of its domain."""
 
     key: str
     secret: str
     subscription_key: str
     folders: frozenset[str] | None = None
+    domain: str = ""
 
     def reaches(self, folder: str) -> bool:
         return self.folders is None or folder in self.folders
@@ -50,7 +51,7 @@ class _Window:
 
 
 class Gateway:
-    """Without keys any that is not blank passes."""
+    """Without keys any that is not blank passes; the domain is what it has before a slash."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys = {(key.key, key.secret): key for key in keys}
@@ -69,13 +70,17 @@ class Gateway:
         wait = self._wait(subscription, limit, now) if limit is not None else 0
         if wait > 0:
             return rate_limited(wait)
+        return self.key(headers) or api_key_refused(401)
+
+    def key(self, headers: Mapping[str, str]) -> Key | None:
+        """Whose the `x-apikey` is, whatever the subscription; None: nobody's."""
         # The secret may hold colons itself.
         key, _, secret = headers.get("x-apikey", "").strip().partition(":")
         if not key.strip() or not secret.strip():
-            return api_key_refused(401)
-        if not self._keys:
-            return Key(key, secret, subscription)
-        return self._keys.get((key, secret)) or api_key_refused(401)
+            return None
+        if self._keys:
+            return self._keys.get((key, secret))
+        return Key(key, secret, "", domain=key.rpartition("/")[0])
 
     def _wait(self, subscription: str, limit: RateLimit, now: dt.datetime) -> float:
         """Seconds until this call would pass; 0 lets it pass and counts it."""

@@ -100,6 +100,7 @@ class Import:
     def as_json(self, now: dt.datetime) -> dict[str, Any]:
         return {
             "request_id": self.request_id,
+            "domain": self.folder.domain,
             "folder": self.folder.code,
             "status": int(self.status(now)),
             "reason": self.reason,

@@ -4,10 +4,11 @@ Lines are kept as compressed JSON text, because 100,000 entries as objects would
 """
 
 import datetime as dt
+import itertools
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ class Entry:
     """
 
     serial: int
+    domain: str
     folder: str
     journal: str
     date: str
@@ -83,6 +85,7 @@ class Entry:
     def as_json(self) -> bytes:
         """JSON text, with the lines as they were sent and, where they differ, as booked."""
         head = {
+            "domain": self.domain,
             "folder": self.folder,
             "journal": self.journal,
             "date": self.date,
@@ -106,11 +109,11 @@ class Totals:
     debit: int = 0
     credit: int = 0
 
-    def add(self, entries: int, lines: int, debit: int, credit: int) -> None:
-        self.entries += entries
-        self.lines += lines
-        self.debit += debit
-        self.credit += credit
+    def add(self, other: "Totals") -> None:
+        self.entries += other.entries
+        self.lines += other.lines
+        self.debit += other.debit
+        self.credit += other.credit
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -133,7 +136,8 @@ class _Book:
 
 class Ledger:
     def __init__(self) -> None:
-        self._books: defaultdict[str, _Book] = defaultdict(_Book)
+        # By domain and folder.
+        self._books: defaultdict[tuple[str, str], _Book] = defaultdict(_Book)
         self._entries: list[Entry] = []
 
     def __len__(self) -> int:
@@ -141,32 +145,43 @@ class Ledger:
 
     def add(self, entry: Entry, lines: int, debit: int, credit: int) -> None:
         """Book an entry with its number of lines and its sums in cents."""
-        book = self._books[entry.folder]
+        book = self._books[entry.domain, entry.folder]
         self._entries.append(entry)
         book.entries.append(entry)
         book.by_origin.setdefault(entry.booked_origin, []).append(entry)
         book.by_piece.setdefault(entry.piece_ref, []).append(entry)
-        book.totals[entry.journal].add(1, lines, debit, credit)
+        book.totals[entry.journal].add(Totals(1, lines, debit, credit))
 
-    def entries(self, folder: str | None = None) -> Sequence[Entry]:
+    def entries(self, folder: str | None = None, domain: str | None = None) -> Sequence[Entry]:
         """In the order of booking."""
-        if folder is None:
+        if domain is None and folder is None:
             return self._entries
-        return self._books[folder].entries if folder in self._books else ()
+        books = [book.entries for _, book in self._of(domain, folder)]
+        if len(books) == 1:
+            return books[0]
+        return sorted(itertools.chain(*books), key=lambda entry: entry.serial)
+
+    def _of(self, domain: str | None, folder: str | None = None) -> Iterator[tuple[str, _Book]]:
+        """Books by their folders."""
+        for (of_domain, of_folder), book in self._books.items():
+            if domain in {None, of_domain} and folder in {None, of_folder}:
+                yield of_folder, book
 
     def rows(
-        self, folder: str, conditions: Sequence[Condition], now: dt.datetime
+        self, domain: str, folder: str, conditions: Sequence[Condition], now: dt.datetime
     ) -> Iterator[dict[str, Any]]:
         """The visible lines that may meet the conditions; those on lines are still to be asked."""
         heads = [condition for condition in conditions if condition.name in _OF_ENTRY]
-        for entry in self._candidates(folder, heads):
+        for entry in self._candidates(domain, folder, heads):
             if entry.visible_at <= now and all_hold(heads, entry.head()):
                 yield from entry.rows()
 
-    def _candidates(self, folder: str, conditions: Iterable[Condition]) -> Iterable[Entry]:
-        if folder not in self._books:
+    def _candidates(
+        self, domain: str, folder: str, conditions: Iterable[Condition]
+    ) -> Iterable[Entry]:
+        if (domain, folder) not in self._books:
             return ()
-        book = self._books[folder]
+        book = self._books[domain, folder]
         indexes = {"ecritureOrigine": book.by_origin, "refPiece": book.by_piece}
         for condition in conditions:
             equal = condition.operator in {Operator.EQUAL, Operator.STRICT}
@@ -174,17 +189,30 @@ class Ledger:
                 return indexes[condition.name].get(condition.value, ())
         return book.entries
 
-    def totals(self) -> dict[str, Any]:
-        """Sums over all, per folder and per journal, and how many origins are there twice."""
+    def totals(self, domain: str | None = None) -> dict[str, Any]:
+        """Sums over all, per folder code and per journal, and how many origins are there twice."""
         overall = Totals()
-        folders = {}
-        for code, book in sorted(self._books.items()):
-            total = Totals()
-            for journal in book.totals.values():
-                total.add(journal.entries, journal.lines, journal.debit, journal.credit)
-            overall.add(total.entries, total.lines, total.debit, total.credit)
-            journals = {name: sums.as_json() for name, sums in sorted(book.totals.items())}
-            folders[code] = {**total.as_json(), "journals": journals}
-        origins = Counter(entry.origin for entry in self._entries if entry.origin is not None)
+        folders: defaultdict[str, defaultdict[str, Totals]]
+        folders = defaultdict(lambda: defaultdict(Totals))
+        for code, book in self._of(domain):
+            for name, sums in book.totals.items():
+                folders[code][name].add(sums)
+                overall.add(sums)
+        entries = self.entries(domain=domain)
+        origins = Counter(entry.origin for entry in entries if entry.origin is not None)
         twice = sum(times > 1 for times in origins.values())
-        return {**overall.as_json(), "origins_booked_more_than_once": twice, "folders": folders}
+        return {
+            **overall.as_json(),
+            "origins_booked_more_than_once": twice,
+            "folders": {code: _folder_json(folders[code]) for code in sorted(folders)},
+        }
+
+
+def _folder_json(journals: Mapping[str, Totals]) -> dict[str, Any]:
+    total = Totals()
+    for sums in journals.values():
+        total.add(sums)
+    return {
+        **total.as_json(),
+        "journals": {name: sums.as_json() for name, sums in sorted(journals.items())},
+    }

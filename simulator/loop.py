@@ -7,9 +7,9 @@ import dataclasses
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from simulator import filters, gateway, payload, readings, referentials, routes, wordings
@@ -29,6 +29,7 @@ from simulator.wordings import Language
 
 ROW_CAP = 100
 
+R = TypeVar("R")
 Clock = Callable[[], dt.datetime]
 # Calls the function after so many seconds.
 Later = Callable[[float, Callable[[], None]], object]
@@ -36,13 +37,17 @@ Later = Callable[[float, Callable[[], None]], object]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `body` is None where there is none or it is no JSON."""
+    """One request.
+
+    `body` is None where there is none or it is no JSON, `domain` where its key is nobody's.
+    """
 
     method: str
     route: Route | None
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: object
+    domain: str | None
     folder: str | None
 
 
@@ -81,19 +86,28 @@ class Loop:
         route = routes.at(path)
         query = dict(parse_qsl(text, keep_blank_values=True))
         parsed = _json(body) if method == "POST" else None
-        return Call(method, route, query, headers, parsed, self._folder_of(route, query, parsed))
-
-    def _folder_of(self, route: Route | None, query: Mapping[str, str], body: object) -> str | None:
+        domain = self.domain(headers)
+        folder = query.get("codeDossier")
         if route in routes.IMPORTS:
-            code = body.get("codeIbs") if isinstance(body, dict) else None
-            return code if isinstance(code, str) else None
-        if route is Route.STATUS:
-            imported = self.imports.get(query.get("accountingImportRequestId", ""))
-            return None if imported is None else imported.folder.code
-        return query.get("codeDossier")
+            code = parsed.get("codeIbs") if isinstance(parsed, dict) else None
+            folder = code if isinstance(code, str) else None
+        elif route is Route.STATUS:
+            imported = self._imported(domain, query)
+            folder = None if imported is None else imported.folder.code
+        return Call(method, route, query, headers, parsed, domain, folder)
+
+    def domain(self, headers: Mapping[str, str]) -> str | None:
+        """The domain of a request's key; None: it is nobody's."""
+        key = self._gateway.key(headers)
+        return None if key is None else key.domain
+
+    def _imported(self, domain: str | None, query: Mapping[str, str]) -> Import | None:
+        """The import that is asked about, as far as the domain sees it."""
+        imported = self.imports.get(query.get("accountingImportRequestId", ""))
+        return imported if imported is not None and imported.folder.domain == domain else None
 
     def wire_fault(self, call: Call) -> tuple[WireFault, Rule] | None:
-        return self.faults.on_wire(call.route, call.folder)
+        return self.faults.on_wire(call.route, call.domain, call.folder)
 
     def answer(self, call: Call) -> Answer:
         """Work the request off."""
@@ -112,36 +126,42 @@ class Loop:
         if route is None or call.method != "GET":
             return gateway.not_found()
         if route is Route.STATUS:
-            return self._status(call)
+            return self._status(call, key)
         if route is Route.DEPOSIT:
             return _deposit(call)
+        return self._list(call, route, key)
+
+    def _list(self, call: Call, route: Route, key: Key) -> Answer:
+        if route is Route.FOLDERS:
+            reached = [one for one in self.folders.of(key.domain) if _reaches(key, one)]
+            reading = self.faults.on_read(Reading(), route, key.domain, call.folder)
+            return _listed(call, reached, referentials.dossier, reading)
         folder = self._reachable(call, key)
         if route is Route.ENTRIES:
             return self._entries(call, folder)
-        reading = self.faults.on_read(Reading(), route, folder.code)
-        conditions = filters.of_list(call.query.get("filter", ""))
-        found = referentials.records(route, folder)
-        return answered(readings.rows(found, conditions, readings.page(call.query), reading))
+        reading = self.faults.on_read(Reading(), route, folder.domain, folder.code)
+        return _listed(call, *referentials.records(route, folder), reading)
 
     def _entries(self, call: Call, folder: Folder) -> Answer:
         """Reference: Loop API 3.6."""
-        reading = self.faults.on_read(Reading(cap=ROW_CAP), Route.ENTRIES, folder.code)
+        reading = Reading(cap=ROW_CAP)
+        reading = self.faults.on_read(reading, Route.ENTRIES, folder.domain, folder.code)
         conditions = filters.of_entries(call.query.get("filter", ""))
         searched = () if reading.filter_ignored else conditions
-        found = self.ledger.rows(folder.code, searched, self.clock())
-        return answered(readings.rows(found, conditions, readings.page(call.query), reading))
+        found = self.ledger.rows(folder.domain, folder.code, searched, self.clock())
+        return answered(readings.rows(found, dict, conditions, readings.page(call.query), reading))
 
     def _reachable(self, call: Call, key: Key) -> Folder:
         """The folder of a read. That reads are refused as imports are is an assumption."""
         if not call.folder:
             raise RefusedError("le codeDossier n'est pas renseigné")
-        folder = self._folder(call.folder)
-        if folder.access is Access.REFUSED_AT_POST or not key.reaches(folder.code):
+        folder = self._folder(key, call.folder)
+        if not _reaches(key, folder):
             raise RefusedError(_access_refused(folder, folder.language))
         return folder
 
-    def _folder(self, code: str) -> Folder:
-        folder = self.folders.get(code, strict=self.settings.strict_folders)
+    def _folder(self, key: Key, code: str) -> Folder:
+        folder = self.folders.get(key.domain, code, strict=self.settings.strict_folders)
         if folder is None:
             raise RefusedError(wordings.folder_unknown(code))
         return folder
@@ -150,7 +170,7 @@ class Loop:
         """Reference: Loop API 3.7; a wrong method is answered like a missing body."""
         try:
             body = payload.body(call.body if call.method == "POST" else None)
-            folder = self._folder(payload.folder_code(body))
+            folder = self._folder(key, payload.folder_code(body))
             course = self._course(call, folder, key)
             if course.access is Access.REFUSED_AT_POST:
                 message = _access_refused(folder, course.language)
@@ -166,7 +186,7 @@ class Loop:
         access = folder.access if key.reaches(folder.code) else Access.REFUSED_AT_POST
         course = Course(access, folder.language)
         if call.route is Route.IMPORT_JSON:
-            course = self.faults.on_import(course, folder.code)
+            course = self.faults.on_import(course, folder.domain, folder.code)
         if not course.folder_known:
             raise RefusedError(wordings.folder_unknown(folder.code))
         return course
@@ -206,18 +226,29 @@ class Loop:
             imported.booked_entries = booking.book(content, end)
         imported.ended, imported.reason, imported.message = end.status, end.reason, end.message
 
-    def _status(self, call: Call) -> Answer:
+    def _status(self, call: Call, key: Key) -> Answer:
         """Reference: Loop API 3.10. How an unknown request is answered is an assumption."""
-        request_id = call.query.get("accountingImportRequestId", "")
-        reading = self.faults.on_read(Reading(), Route.STATUS, call.folder)
-        imported = self.imports.get(request_id)
+        reading = self.faults.on_read(Reading(), Route.STATUS, key.domain, call.folder)
+        imported = self._imported(key.domain, call.query)
         if imported is None or not reading.request_known:
+            request_id = call.query.get("accountingImportRequestId", "")
             raise RefusedError(f"la demande d'import {request_id} est inconnue")
         body: dict[str, Any] = readings.status_body(imported.status(self.clock()), reading)
         if imported.message is not None:
             # Only a refusal of access has words (assumption 1; reference: Loop API 10).
             body["message"] = imported.message
         return answered(body)
+
+
+def _reaches(key: Key, folder: Folder) -> bool:
+    return folder.access is not Access.REFUSED_AT_POST and key.reaches(folder.code)
+
+
+def _listed(
+    call: Call, found: Iterable[R], shown: Callable[[R], dict[str, Any]], reading: Reading
+) -> Answer:
+    conditions = filters.of_list(call.query.get("filter", ""))
+    return answered(readings.rows(found, shown, conditions, readings.page(call.query), reading))
 
 
 def _access_refused(folder: Folder, language: Language) -> str:

@@ -2,15 +2,16 @@
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from simulator import filters
 from simulator.answers import RefusedError
 from simulator.filters import Condition, Row
 
 _DIGITS = 9
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,13 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 
 def rows(
-    found: Iterable[Row], conditions: Sequence[Condition], wanted: Page, reading: Reading
+    found: Iterable[R],
+    shown: Callable[[R], dict[str, Any]],
+    conditions: Sequence[Condition],
+    wanted: Page,
+    reading: Reading,
 ) -> list[dict[str, Any]]:
-    """The rows of one page. Raises RefusedError: unknown field."""
-    matching: Iterable[Row] = found
-    if not reading.filter_ignored:
-        matching = (row for row in found if filters.all_hold(conditions, row))
-    if wanted.sort:
-        matching = _sorted(list(matching), wanted.sort)
+    """The rows of one page, each as `shown` makes it. Raises RefusedError: unknown field."""
     start = wanted.skip - 1 if reading.overlapping and wanted.skip else wanted.skip
     sizes = [
         size
@@ -85,7 +85,16 @@ def rows(
         if size is not None
     ]
     stop = start + min(sizes) if sizes else None
-    return [dict(_selected(row, wanted.select)) for row in itertools.islice(matching, start, stop)]
+    asked = () if reading.filter_ignored else conditions
+    if asked or wanted.sort:
+        matching: Iterable[Row] = (row for row in map(shown, found) if filters.all_hold(asked, row))
+        if wanted.sort:
+            matching = _sorted(list(matching), wanted.sort)
+        matching = itertools.islice(matching, start, stop)
+    else:
+        # A page of a long list costs no more than its own rows.
+        matching = map(shown, itertools.islice(found, start, stop))
+    return [dict(_selected(row, wanted.select)) for row in matching]
 
 
 def _sorted(matching: list[Row], keys: Sequence[tuple[str, bool]]) -> list[Row]:

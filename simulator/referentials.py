@@ -1,11 +1,13 @@
-"""The records of a folder's lists, in Loop's words. Reference: Loop API 3.1 to 3.5.
+"""The records of the lists, in Loop's words. Reference: Loop API 3.1 to 3.5.
 
 Fields whose meaning was not seen hold a neutral value. A catalogue that was not given lists what
 imports have brought.
 """
 
+import hashlib
+import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from simulator.folders import (
@@ -32,31 +34,46 @@ _CLASSES = "1234567"
 _LEGAL_PERSON = 2
 
 
-def records(route: Route, folder: Folder) -> Iterable[dict[str, Any]]:
-    """The records of a list route, in the order in which they came to be."""
-    for number, (name, fields) in enumerate(_fields(route, folder), start=1):
-        key = f"{folder.code}/{route}/{name}"
-        yield {
-            "objectId": str(uuid.uuid5(_NAMESPACE, key)),
-            "revisionId": f"0x{number:016X}",
-            **fields,
-        }
+def records(route: Route, folder: Folder) -> tuple[Iterable[Any], Callable[[Any], dict[str, Any]]]:
+    """The records of a list route, in the order in which they came to be, and how one reads."""
+    found, fields = _list(route, folder)
+
+    def shown(record: Any) -> dict[str, Any]:
+        return _identified(fields(record), folder.domain, folder.code, route, record.code)
+
+    return found.values(), shown
 
 
-def _fields(route: Route, folder: Folder) -> Iterable[tuple[str, dict[str, Any]]]:
+def dossier(folder: Folder) -> dict[str, Any]:
+    """A folder in the list of those that a key reaches; the fields are an assumption."""
+    fields = {"codeDossier": folder.code, "libelle": folder.name}
+    return _identified(fields, folder.domain, folder.code)
+
+
+def _identified(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Another content is another revision; the names are for ever the same object."""
+    content = hashlib.blake2b(repr(fields).encode(), digest_size=8).hexdigest()
+    return {
+        "objectId": str(uuid.uuid5(_NAMESPACE, json.dumps(names))),
+        "revisionId": f"0x{content.upper()}",
+        **fields,
+    }
+
+
+def _list(
+    route: Route, folder: Folder
+) -> tuple[Mapping[str, Any], Callable[[Any], dict[str, Any]]]:
     match route:
         case Route.ACCOUNTS:
-            return ((a.code, _account(a)) for a in folder.accounts.records.values())
+            return folder.accounts.records, _account
         case Route.JOURNALS:
-            return ((j.code, _journal(j)) for j in folder.journals.records.values())
+            return folder.journals.records, _journal
         case Route.SECTIONS:
-            return ((s.code, _section(s)) for s in folder.sections.records.values())
+            return folder.sections.records, _section
         case Route.ESTABLISHMENTS:
-            return ((e.code, _establishment(e)) for e in folder.establishments.records.values())
+            return folder.establishments.records, _establishment
         case _:
-            kind = _KINDS[route]
-            parties = folder.third_parties.records.values()
-            return ((t.code, _third_party(t)) for t in parties if t.kind is kind)
+            return folder.third_parties.of_kind[_KINDS[route]], _third_party
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -121,7 +138,7 @@ def _third_party(party: ThirdParty) -> dict[str, Any]:
         "siteWeb": None,
         "adr": {},
         "rib": [],
-        "actif": True,
+        "actif": not party.closed,
         "validation": 0,
         "soumisTva": True,
     }

@@ -4,7 +4,11 @@ import enum
 
 
 class Route(enum.StrEnum):
-    """The value is the path as Loop's pages spell it."""
+    """The value is the path as Loop's pages spell it.
+
+    `dossier` is an assumption: that a key's folders can be listed is known, the route and its
+    fields are not (reference: Loop API 3.12 and 3.13).
+    """
 
     ACCOUNTS = "compte"
     JOURNALS = "journal"
@@ -14,6 +18,7 @@ class Route(enum.StrEnum):
     EMPLOYEES = "tiersSalarie"
     OTHERS = "tiersDivers"
     ESTABLISHMENTS = "etablissementComplet"
+    FOLDERS = "dossier"
     ENTRIES = "EcritureComptable"
     IMPORT_JSON = "importJson"
     IMPORT_FEC = "importFEC"
@@ -32,6 +37,7 @@ LISTS = frozenset(
         Route.EMPLOYEES,
         Route.OTHERS,
         Route.ESTABLISHMENTS,
+        Route.FOLDERS,
     }
 )
 IMPORTS = frozenset({Route.IMPORT_JSON, Route.IMPORT_FEC, Route.IMPORT_CUSTOM})

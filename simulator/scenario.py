@@ -10,23 +10,27 @@
     key = "KEY"
     secret = "may:hold:colons"
     subscription_key = "SUB"
-    folders = ["CEGID003"]         # without it, all
+    folders = ["CEGID003"]         # without it, all of its domain
+    domain = "FIRM1"               # without it, the one that has no name
 
     [[folders]]
     code = "CEGID003"
+    domain = "FIRM1"               # another domain may have a folder of the same code
+    name = "Papeterie du Sud-Ouest"
     open_from = 2026-01-01         # inclusive, as open_to
     access = "granted"             # refused_at_post, refused_at_end
     language = "fr"                # en, fr_curly, fr_plain, fr_curly_plain
     collaborator = "LOOPAPI"
     accounts = [{ code = "60100000", label = "Achats", closed = false }]
     journals = [{ code = "ACH", label = "Achats", type = 1 }]
-    third_parties = [{ code = "DUPONT", name = "Dupont", kind = "supplier" }]
+    third_parties = [{ code = "DUPONT", name = "Dupont", kind = "supplier", closed = false }]
     sections = [{ code = "SECA@AXE", axis = "AXE" }]
     establishments = [{ code = "73282932000074", name = "Siège" }]
 
     [[faults]]                     # the names: python -m simulator --help
     fault = "dropped_stored"
     route = "importJson"           # without it, any it can act on
+    domain = "FIRM1"               # without it, any
     folder = "CEGID003"            # without it, any
     after = 3                      # lets so many pass first
     count = 1                      # then acts so often; without it, for ever
@@ -34,7 +38,8 @@
 
 A list of accounts, journals, third parties or establishments that is not given accepts any code.
 A fault of time takes `seconds`; with stuck_waiting and stuck_running 0, their default, is for ever.
-row_cap takes `rows`.
+row_cap takes `rows`. A key sees the folders, books and imports of its own domain alone; without
+keys `FIRM2/KEY` is one of the domain FIRM2, and one without a slash of the domain without a name.
 """
 
 import dataclasses
@@ -114,6 +119,7 @@ class _ThirdPartySchema(_RecordSchema):
     record: ClassVar[type[Any]] = ThirdParty
     name = fields.String()
     kind = fields.String(validate=validate.OneOf([kind.name.lower() for kind in Kind]))
+    closed = _flag()
 
     @post_load
     def made(self, loaded: dict[str, Any], **_: Any) -> Any:
@@ -140,6 +146,8 @@ class FolderSchema(Schema):
     """Gives the fields of a folder; a list of records may be null again: anything is accepted."""
 
     code = _text(required=True)
+    domain = fields.String()
+    name = fields.String()
     open_from = fields.Date(allow_none=True)
     open_to = fields.Date(allow_none=True)
     access = fields.Enum(Access, by_value=True)
@@ -165,6 +173,7 @@ class _KeySchema(Schema):
     secret = _text(required=True)
     subscription_key = _text(required=True)
     folders = fields.List(_text(), allow_none=True)
+    domain = fields.String()
 
     @post_load
     def made(self, loaded: dict[str, Any], **_: Any) -> Key:
@@ -191,6 +200,7 @@ class SettingsSchema(Schema):
 class RuleSchema(Schema):
     fault = fields.String(required=True, validate=validate.OneOf(FAULTS))
     route = fields.String(allow_none=True)
+    domain = fields.String(allow_none=True)
     folder = _text(allow_none=True)
     after = fields.Integer(strict=True, validate=_COUNT)
     count = fields.Integer(strict=True, validate=_COUNT, allow_none=True)
@@ -236,7 +246,7 @@ class ScenarioSchema(SettingsSchema):
 
     @validates_schema
     def once(self, loaded: dict[str, Any], **_: Any) -> None:
-        codes = [folder["code"] for folder in loaded.get("folders", ())]
+        codes = [(one.get("domain", ""), one["code"]) for one in loaded.get("folders", ())]
         pairs = [(key.key, key.secret) for key in loaded.get("keys", ())]
         if len(set(codes)) < len(codes):
             raise ValidationError("a code stands twice", "folders")

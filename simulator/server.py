@@ -75,8 +75,9 @@ class _Exchange(httputil.HTTPMessageDelegate):
         self._start = cast("httputil.RequestStartLine", start_line)
         self._headers = headers
         route = routes.at(self._start.path.partition("?")[0])
-        if self._loop.faults.resets(route):
-            self._note(route, None, "reset")
+        domain = self._loop.domain(headers)
+        if self._loop.faults.resets(route, domain):
+            self._note(route, domain, None, "reset")
             # Detached, or a body that is in the buffer already would still be worked off.
             wire.reset(self._connection.detach())
 
@@ -109,10 +110,10 @@ class _Exchange(httputil.HTTPMessageDelegate):
             answer = self._loop.answer(call)
             await self._wait(self._loop.settings.latency_ms / 1000)
             wire.send(self._connection, answer)
-            self._note(call.route, call.folder, answer.kind)
+            self._note(call.route, call.domain, call.folder, answer.kind)
             return
         await self._act(call, *fired)
-        self._note(call.route, call.folder, fired[1].fault)
+        self._note(call.route, call.domain, call.folder, fired[1].fault)
 
     async def _act(self, call: Call, fault: WireFault, rule: Rule) -> None:
         if fault.act is Act.STALL:
@@ -135,6 +136,9 @@ class _Exchange(httputil.HTTPMessageDelegate):
         if seconds > 0:
             await asyncio.sleep(seconds)
 
-    def _note(self, route: routes.Route | None, folder: str | None, kind: str) -> None:
+    def _note(
+        self, route: routes.Route | None, domain: str | None, folder: str | None, kind: str
+    ) -> None:
         seconds = (self._loop.clock() - self._began).total_seconds()
-        self._loop.traffic.note(self._began, self._start.method, route, folder, kind, seconds)
+        method = self._start.method
+        self._loop.traffic.note(self._began, method, route, domain, folder, kind, seconds)

@@ -15,6 +15,7 @@ class Request:
     at: str
     method: str
     route: str | None
+    domain: str | None
     folder: str | None
     kind: str
     seconds: float
@@ -22,7 +23,8 @@ class Request:
 
 class Traffic:
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str | None, str]] = Counter()
+        # By route, domain, folder and kind.
+        self._counts: Counter[tuple[str, str | None, str | None, str]] = Counter()
         self._last: deque[Request] = deque(maxlen=_LAST)
 
     def note(
@@ -30,20 +32,26 @@ class Traffic:
         at: dt.datetime,
         method: str,
         route: str | None,
+        domain: str | None,
         folder: str | None,
         kind: str,
         seconds: float,
     ) -> None:
-        self._counts[route or "unknown", folder, kind] += 1
-        self._last.append(Request(at.isoformat(), method, route, folder, kind, round(seconds, 6)))
+        self._counts[route or "unknown", domain, folder, kind] += 1
+        self._last.append(
+            Request(at.isoformat(), method, route, domain, folder, kind, round(seconds, 6))
+        )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, domain: str | None = None) -> dict[str, Any]:
+        """Of one domain, or of all."""
+        names = ("route", "domain", "folder", "kind")
         counts = [
-            {"route": route, "folder": folder, "kind": kind, "count": count}
-            for (route, folder, kind), count in self._counts.items()
+            {**dict(zip(names, key, strict=True)), "count": count}
+            for key, count in self._counts.items()
+            if domain in {None, key[1]}
         ]
         return {
-            "total": self._counts.total(),
+            "total": sum(row["count"] for row in counts),
             "counts": counts,
-            "last": [asdict(request) for request in self._last],
+            "last": [asdict(one) for one in self._last if domain in {None, one.domain}],
         }

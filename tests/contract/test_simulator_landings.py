@@ -217,6 +217,7 @@ def test_the_ledger_keeps_every_line_as_it_was_sent(loop: SimulatorHandle) -> No
     entry = loop.ledger("GIVEN")[0]
     assert entry.pop("booked_at")
     assert entry == {
+        "domain": "",
         "folder": "GIVEN",
         "journal": "ACH",
         "date": "2026-01-15",

@@ -45,10 +45,14 @@ def until(
 
 @dataclass(frozen=True, slots=True)
 class SimulatorHandle:
-    """`url` is the server's own, `base_url` Loop's; what is changed here acts at once."""
+    """`url` is the server's own, `base_url` Loop's; what is changed here acts at once.
+
+    With a `domain` only what is that domain's is read, and faults act on its requests alone.
+    """
 
     url: str
     process: subprocess.Popen[str]
+    domain: str | None = None
     session: requests.Session = field(default_factory=requests.Session)
 
     @property
@@ -57,6 +61,7 @@ class SimulatorHandle:
 
     def admin(self, method: str, path: str, body: object = None, **query: Any) -> Any:
         """What the test's own door answers. Raises requests.HTTPError: with the faults found."""
+        query = {"domain": self.domain} | query
         answer = self.session.request(
             method, f"{self.url}/_simulator/{path}", json=body, params=query, timeout=_TIMEOUT
         )
@@ -131,7 +136,7 @@ class SimulatorHandle:
 
     def set_faults(self, *rules: dict[str, Any]) -> None:
         """Replace all rules; without any nothing goes wrong."""
-        self.admin("PUT", "faults", list(rules))
+        self.admin("PUT", "faults", [{"domain": self.domain} | rule for rule in rules])
 
     def patch_folder(self, code: str, **fields: Any) -> None:
         self.admin("PATCH", f"folders/{quote(code, safe='')}", fields)

@@ -151,23 +151,28 @@ def test_lines_in_any_order_make_the_same_entries_to_the_cent(
         assert {row["ecritureOrigine"] for row in entry.rows()} == {own}
 
 
-@given(st.sampled_from(sorted(FAULTS)), st.sampled_from(Route), st.none() | st.just("D"))
+@given(
+    st.sampled_from(sorted(FAULTS)),
+    st.sampled_from(Route),
+    st.none() | st.just("D"),
+    st.sampled_from([None, "", "OTHER"]),
+)
 def test_every_fault_acts_on_its_routes_and_on_no_other(
-    name: str, route: Route, folder: str | None
+    name: str, route: Route, folder: str | None, domain: str | None
 ) -> None:
     time = Time()
     loop = Loop(Scenario(), lambda: time.now, time.later)
-    loop.set_faults((Rule(name, folder=folder),))
+    loop.set_faults((Rule(name, folder=folder, domain=domain),))
     call = loop.read("GET", f"/{route}?codeDossier=D&filter=codeLettrage==null", HEADERS, b"")
     if route is Route.IMPORT_JSON:
         body = json.dumps(request(*balanced("F1", "o"))).encode()
         call = loop.read("POST", f"/{route}", HEADERS, body)
-    loop.faults.resets(route)
+    loop.faults.resets(route, call.domain)
     if loop.wire_fault(call) is None:
         loop.answer(call)
         time.move(1)
     fired = loop.faults.as_json()[0]["fired"]
-    placed = folder is None or call.folder == folder
+    placed = (folder is None or call.folder == folder) and domain != "OTHER"
     assert fired == (route in FAULTS[name].routes and placed and not (name == "reset" and folder))
 
 
