@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos check bench bench-kills lock
+.PHONY: help setup demo test test-firms chaos check bench bench-kills lock
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -25,6 +25,9 @@ demo: setup ## the main job from end to end, in two minutes
 
 test: setup ## every test, against servers it starts itself
 	$(BIN)/python -m pytest
+
+test-firms: setup ## the e2e tests with a twin for each firm: same folders, same entries
+	TWO_FIRMS=1 $(BIN)/python -m pytest tests/e2e
 
 chaos: setup ## 50 seeds of every fault and many kills, an hour; CHAOS="--seeds 1 --first-seed 7"
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)

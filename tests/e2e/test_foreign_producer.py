@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ def producer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def send(stack: Stack, producer: Path, protocol: int, task: str, *args: Any) -> None:
+    for call in stack.copies(args):
+        _send(stack, producer, protocol, task, call)
+
+
+def _send(stack: Stack, producer: Path, protocol: int, task: str, args: Sequence[object]) -> None:
     call = {
         "broker": stack.env["PASSERELLE_BROKER_URL"],
         "queue": "intake",

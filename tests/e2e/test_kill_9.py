@@ -57,7 +57,7 @@ def note(stack: Stack, death: Death, step: str) -> None:
 def submit(stack: Stack, folder: str) -> str:
     """Entries of a firm of their own, taken in and rung for, but with no upkeep yet."""
     firm = stack.add_firm(None, folder)
-    [folder_id] = stack.runtime.intake.take_in(events(firm, folder)).folders
+    [folder_id] = stack.take_in(events(firm, folder)).folders
     stack.app.send_task("delivery.deliver", args=[folder_id], queue="delivery")
     return firm
 
@@ -126,7 +126,7 @@ def test_where_a_worker_died_decides_where_its_entries_are(
     stack.until_states(firm, **{final: ENTRIES})
     assert open_attempts(stack, firm) == (ENTRIES if final == "uncertain" else 0)
     # The folder goes on, and what is uncertain is not sent along.
-    stack.runtime.intake.take_in(events(firm, folder, first=500))
+    stack.take_in(events(firm, folder, first=500))
     stack.until_states(firm, **Counter({"synced": ENTRIES}) + Counter({final: ENTRIES}))
     until(lambda: stack.loop.ledger(folder), lambda ledger: len(ledger) == booked + ENTRIES)
     assert stack.loop.totals()["origins_booked_more_than_once"] == 0
@@ -138,7 +138,7 @@ def test_a_follow_up_that_was_killed_is_taken_over(stack: Stack, death: Death) -
     stack.loop.set_faults(
         {"fault": "slow", "route": "getImportStatus", "folder": folder, "seconds": 30}
     )
-    stack.runtime.intake.take_in(events(firm, folder))
+    stack.take_in(events(firm, folder))
     until(stack.loop.faults, lambda rules: rules[0]["fired"] >= 1, 60)
     stack.kill("delivery")
     assert stack.states(firm) == {"posted": ENTRIES}

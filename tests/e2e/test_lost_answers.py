@@ -48,7 +48,7 @@ def firms(stack: Stack) -> dict[str, str]:
     # What is in Loop already shows that Loop can be asked.
     for folder, firm in found.items():
         if folder != ALONE:
-            stack.runtime.intake.take_in(events(firm, folder, 0))
+            stack.take_in(events(firm, folder, 0))
     for folder, firm in found.items():
         if folder != ALONE:
             stack.until_states(firm, synced=ENTRIES)
@@ -60,7 +60,7 @@ def firms(stack: Stack) -> dict[str, str]:
         )
     )
     for folder, firm in found.items():
-        stack.runtime.intake.take_in(events(firm, folder, 100))
+        stack.take_in(events(firm, folder, 100))
     until(stack.loop.faults, lambda rules: all(rule["fired"] == 1 for rule in rules), 60)
     return found
 

@@ -8,8 +8,8 @@ import sys
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from sqlalchemy import Engine, text
 
 from config.settings import read_settings
 from passerelle.domain.firm_keys import FirmKeys
+from passerelle.intake import TakenIn
 from passerelle.registration import FolderTerms
 from passerelle.runtime import Runtime
+from support.mirror import DOMAIN, Mirror, twin_of
 from support.servers import Servers
 from support.simulator import ROOT, SimulatorHandle, running_simulator, until
 from support.watch import Watch, watching
@@ -35,6 +37,8 @@ QUICK_LEASES = {
     "PASSERELLE_LEASE_SECONDS": "3",
     "PASSERELLE_VISIBILITY_SECONDS": "4",
 }
+# `make test-firms`: each firm of a test has a twin with the same folders and entries.
+TWO_FIRMS = os.environ.get("TWO_FIRMS") == "1"
 # Hours become seconds; the order of them stays what it is.
 QUICK = QUICK_LEASES | {
     "PASSERELLE_GATEWAY_SECONDS": "3",
@@ -55,6 +59,8 @@ class Stack:
     # What the processes ask of Loop goes through it; `loop` is the test's own way there.
     watch: Watch
     app: Celery
+    # None: the firms of the tests have no twins.
+    mirror: Mirror | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start_all(self) -> None:
@@ -116,7 +122,19 @@ class Stack:
         process.wait()
 
     def send(self, name: str, *args: object) -> None:
-        self.app.send_task(name, args=args, queue="intake")
+        for call in self.copies(args):
+            self.app.send_task(name, args=call, queue="intake")
+
+    def copies(self, args: Sequence[object]) -> Iterator[Sequence[object]]:
+        """The arguments of a task of intake as the firm sends them, after those of its twin."""
+        if self.mirror is not None and (twins := self.mirror.events([*args])) is not None:
+            yield twins
+        yield args
+
+    def take_in(self, events: list[dict[str, Any]]) -> TakenIn:
+        """What intake says of them without the broker; those of the twins are taken in before."""
+        *_, result = [self.runtime.intake.take_in(one) for [one] in self.copies([events])]
+        return result
 
     @property
     def engine(self) -> Engine:
@@ -125,11 +143,17 @@ class Stack:
     def add_firm(self, code: str | None = None, *folders: str) -> str:
         """A registered firm of a code that no other test has, with folders."""
         code = code or f"FIRM{uuid.uuid4().hex[:8].upper()}"
+        self._register(code, f"key-{code}", folders)
+        if self.mirror is not None:
+            self.mirror.firms.add(code)
+            self._register(twin_of(code), f"{DOMAIN}/key-{code}", folders)
+        return code
+
+    def _register(self, code: str, key: str, folders: Iterable[str]) -> None:
         registration = self.runtime.registration
-        registration.add_firm(code, FirmKeys(f"key-{code}", "secret", "subscription"))
+        registration.add_firm(code, FirmKeys(key, "secret", "subscription"))
         for folder in folders:
             registration.add_folder(code, folder, FolderTerms())
-        return code
 
     def rows(self, statement: str, **values: object) -> list[Mapping[str, Any]]:
         with self.engine.connect() as connection:
@@ -145,6 +169,9 @@ class Stack:
 
     def until_states(self, firm: str, seconds: float = 60, **wanted: int) -> None:
         """Wait until the firm's entries are exactly in these states. Raises: TimeoutError."""
+        if self.mirror is not None:
+            # There is twice as much to do.
+            seconds *= 2
         until(lambda: self.states(firm), lambda found: found == Counter(wanted), seconds)
 
     def cli(self, *arguments: str, stdin: str | bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -169,14 +196,18 @@ def running_stack(
     template: str,
     scenario: dict[str, Any] | None = None,
     broker_number: int = 2,
+    *,
+    two_firms: bool = TWO_FIRMS,
     **env: str,
 ) -> Iterator[Stack]:
     """A database, a simulator and the means to start workers; all ends with the block.
 
-    `broker_number` is the broker's database; two stacks at once need two.
+    `broker_number` is the broker's database; two stacks at once need two. With `two_firms` each
+    firm has a twin, and the stack's `loop` is the firms' own domain.
 
     Raises AssertionError at the end: Loop was asked by a thread with a transaction open, or by a
-    way on which nobody looked.
+    way on which nobody looked; or a twin was harmed, or saw what is not its own (TimeoutError: or
+    is not through).
     """
     broker_url = f"{servers.broker_url.rpartition('/')[0]}/{broker_number}"
     with (
@@ -202,8 +233,13 @@ def running_stack(
         runtime = Runtime(settings)
         app = make_app(settings)
         stack = Stack(environment, Path(scratch), runtime, loop, watch, app)
+        if two_firms:
+            stack.loop, twins = (replace(loop, domain=name) for name in ("", DOMAIN))
+            stack.mirror = Mirror(runtime.engine, stack.loop, twins)
         try:
             yield stack
+            if stack.mirror is not None:
+                stack.mirror.check()
         finally:
             for name in list(stack.processes):
                 stack.kill(name)
