@@ -8,11 +8,9 @@ from sqlalchemy import Engine
 from passerelle.domain.backoff import ASK_FIRST
 from passerelle.domain.states import State
 from passerelle.observe import log
-from passerelle.store import abandoned, outages
+from passerelle.store import outages, sweep
 from passerelle.store.crashes import crashed
 from passerelle.store.identity import went_back
-from passerelle.store.questions import entries_to_ask
-from passerelle.store.refreshes import folders_to_refresh
 from passerelle.store.transitions import Change, move, open_attempts
 from passerelle.supposing import Supposing
 
@@ -50,11 +48,11 @@ class Upkeep:
         self._supposing.suppose()
         with self._engine.begin() as connection:
             stopped = went_back(connection)
-            folders = [] if stopped else abandoned.folders_to_ring(connection)
-            polls = abandoned.imports_to_poll(connection, MOST)
-            questions = entries_to_ask(connection, MOST)
+            folders = [] if stopped else sweep.folders_to_ring(connection)
+            polls = sweep.imports_to_poll(connection, MOST)
+            questions = sweep.entries_to_ask(connection, MOST)
             probe = outages.take_probe(connection)
-            refreshes = folders_to_refresh(connection)
+            refreshes = sweep.folders_to_refresh(connection)
         if stopped:
             log.error("the database went back: nothing is sent before `passerelle db restored`")
         return Bells(tuple(folders), _groups(polls), _groups(questions), probe, tuple(refreshes))
@@ -62,10 +60,10 @@ class Upkeep:
     def _take_back(self) -> bool:
         """Take the entries of one dead delivery from it; whether there was one."""
         with self._engine.begin() as connection:
-            entries = abandoned.abandoned_delivery(connection)
+            entries = sweep.abandoned_delivery(connection)
             marked = open_attempts(connection, entries)
             if marked:
-                change = Change(State.UNCERTAIN, message=abandoned.LEASE_RAN_OUT, due_in=ASK_FIRST)
+                change = Change(State.UNCERTAIN, message=sweep.LEASE_RAN_OUT, due_in=ASK_FIRST)
                 move(connection, sorted(marked), {State.POSTING}, change)
             elif entries:
                 crashed(connection, entries, self._chance())

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 from passerelle.domain.states import Closing, State
 from passerelle.domain.verdict import Strategy, Verdict
 from passerelle.store.claims import RUNG_APART
-from passerelle.store.pauses import MAY_CALL, PACE
+from passerelle.store.pauses import MAY_CALL
 
 _LOOK_AGAIN_SECONDS = 3600.0
 
@@ -72,35 +72,10 @@ class Question:
 # Nobody is asked while the firm is held or left alone, or the folder is held, but for what landed
 # differently there: reading goes on. Ringing takes the place of a turn for as long as a bell may
 # be on its way.
-_MAY_ASK = f"""
+MAY_ASK = f"""
 {MAY_CALL} AND (fo.held_by IS NULL OR EXISTS (
     SELECT FROM cases c WHERE c.id = fo.held_by AND c.reason = 'landed_differently'))
 """
-# Of each firm half of its pace until the next sweep: there are deliveries, too.
-_RING = f"""
-UPDATE entries SET {{due}} = now() + make_interval(secs => :apart) WHERE id IN (
-    SELECT due.id FROM firms f CROSS JOIN LATERAL (
-        SELECT e.id, e.{{due}} FROM entries e JOIN folders fo ON fo.id = e.folder_id
-        WHERE e.firm_id = f.id AND {{which}} AND e.{{due}} <= now() AND {{may_ask}}
-        ORDER BY e.{{due}} LIMIT ceil({PACE} / 2) FOR UPDATE OF e SKIP LOCKED) due
-    ORDER BY due.{{due}} LIMIT :most)
-RETURNING id, folder_id
-"""  # noqa: S608 literals of this module and one beside it
-_RINGS = [
-    text(_RING.format(due="due_at", which="e.state = 'uncertain'", may_ask=_MAY_ASK)),
-    text(_RING.format(due="read_again_at", which="e.read_again_at IS NOT NULL", may_ask=_MAY_ASK)),
-]
-
-
-def entries_to_ask(connection: Connection, most: int) -> dict[int, list[int]]:
-    """Entries that Loop is to be asked about by now, by folder: uncertain, or to be read again."""
-    by_folder: dict[int, list[int]] = {}
-    for ring in _RINGS:
-        for row in connection.execute(ring, {"apart": RUNG_APART, "most": most}):
-            by_folder.setdefault(row.folder_id, []).append(row.id)
-    return by_folder
-
-
 _TAKE = """
 UPDATE entries e SET {due} = now() + make_interval(secs => :seconds)
 FROM attempts a, imports i, folders fo, firms f
@@ -125,8 +100,8 @@ RETURNING e.id AS entry, e.state, a.import_id, e.firm_id, e.folder_id, fo.code A
      ORDER BY q.id DESC LIMIT 1) AS before,
     f.api_key, f.api_secret, f.subscription_key
 """
-_TAKE_UNCERTAIN = text(_TAKE.format(due="due_at", states="'uncertain'", may_ask=_MAY_ASK))
-_TAKE_AGAIN = text(_TAKE.format(due="read_again_at", states="'posted', 'synced'", may_ask=_MAY_ASK))
+_TAKE_UNCERTAIN = text(_TAKE.format(due="due_at", states="'uncertain'", may_ask=MAY_ASK))
+_TAKE_AGAIN = text(_TAKE.format(due="read_again_at", states="'posted', 'synced'", may_ask=MAY_ASK))
 
 
 def take_question(connection: Connection, entry: int, seconds: float) -> Question | None:

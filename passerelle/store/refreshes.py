@@ -10,40 +10,20 @@ from passerelle.domain.referential import Kind
 from passerelle.domain.states import MISSED
 from passerelle.store.pauses import MAY_CALL
 
-_RUNG_APART = 60.0
-"""Seconds before a bell is taken for lost; one waits behind other folders' refreshes."""
-
 _MISSED_SECONDS = 900.0
 """How often a folder is looked at that lacks an account or a journal for its entries."""
 
 # Of `folders fo`. A list is never read for long in vain: what fails is due by `refresh_at` alone.
-_IS_DUE = """
+IS_DUE = """
 (fo.refresh_at IS NULL OR fo.refresh_at <= now()
  OR (fo.refresh_failures = 0 AND fo.refreshed_at <= now() - make_interval(secs => :missed_seconds)
      AND fo.id IN (SELECT folder_id FROM cases WHERE state = 'open' AND reason = ANY(:missed))))
 """
-_IS_FREE = """
+IS_READABLE = """
 fo.registered_at IS NOT NULL AND fo.held_by IS NULL
 AND (fo.refresh_lease_until IS NULL OR fo.refresh_lease_until <= now())
 """
-_DUE_VALUES = {"missed_seconds": _MISSED_SECONDS, "missed": sorted(MISSED)}
-
-# One of a firm at a time: the others would only wait for the firm's turns.
-_RING = text(f"""
-UPDATE folders SET refresh_rung_at = now() WHERE id IN (
-    SELECT due.id FROM firms f CROSS JOIN LATERAL (
-        SELECT fo.id FROM folders fo WHERE fo.firm_id = f.id AND {_IS_FREE} AND {_IS_DUE}
-        ORDER BY fo.refresh_at NULLS FIRST, fo.id LIMIT 1 FOR NO KEY UPDATE OF fo SKIP LOCKED) due
-    WHERE {MAY_CALL} AND NOT EXISTS (
-        SELECT FROM folders busy WHERE busy.firm_id = f.id AND (busy.refresh_lease_until > now()
-            OR busy.refresh_rung_at > now() - make_interval(secs => :apart))))
-RETURNING id
-""")  # noqa: S608 literals of modules beside this one
-
-
-def folders_to_refresh(connection: Connection) -> list[int]:
-    """A folder of each firm of which none is being refreshed or was just rung for."""
-    return sorted(connection.execute(_RING, {"apart": _RUNG_APART, **_DUE_VALUES}).scalars())
+DUE_VALUES = {"missed_seconds": _MISSED_SECONDS, "missed": sorted(MISSED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +49,8 @@ _LEASE = text(f"""
 UPDATE folders fo SET refresh_lease = :lease, refresh_rung_at = NULL,
     refresh_lease_until = now() + make_interval(secs => :seconds)
 FROM firms f
-WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {_IS_FREE}
-  AND (:asked OR {_IS_DUE})
+WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {IS_READABLE}
+  AND (:asked OR {IS_DUE})
 RETURNING fo.id, fo.code, fo.refresh_lease AS lease, f.id AS firm_id, f.api_key, f.api_secret,
     f.subscription_key, fo.refresh_failures AS failures,
     ARRAY(SELECT kind FROM referential_flags WHERE folder_id = fo.id) AS flagged
@@ -86,7 +66,7 @@ def lease_refresh(
         "lease": uuid.uuid4(),
         "seconds": seconds,
         "asked": asked,
-        **_DUE_VALUES,
+        **DUE_VALUES,
     }
     row = connection.execute(_LEASE, values).one_or_none()
     if row is None:

@@ -47,17 +47,20 @@ NARROW_OTHERWISE = {
     ("cases", "hold"): "of the folders of the firm or the folder that is held",
     ("questions", "_DUE"): "of an entry, or of the others in its request",
     ("claims", "_CUTS"): "of the entries in `cuts`, locked before",
+    ("credentials", "_SELECT"): "filled in by two statements beside it: of a code, or of an id",
 }
 WIDE = {
-    ("abandoned", "_ABANDONED"): "the sweep: deliveries that died",
-    ("abandoned", "_RING"): "the sweep: folders that are due, of each firm its share",
-    ("abandoned", "_POLLS"): "the sweep: imports that are due, of each firm its share",
+    ("sweep", "_ABANDONED"): "deliveries that died",
+    ("sweep", "_RING"): "folders that are due, of each firm its share",
+    ("sweep", "_POLLS"): "imports that are due, of each firm its share",
+    ("sweep", "_ASK"): "entries to ask about, of each firm its share",
+    ("sweep", "_REFRESH"): "folders to be read, one of each firm",
     ("missing", "count"): "what an operator is told",
-    ("questions", "_RING"): "the sweep: entries to ask about, of each firm its share",
     ("doubts", "_DOUBT"): "the database went back, for all",
     ("doubts", "folders_in_doubt"): "the sweep after it",
     ("identity", "_was_used"): "whether anything was ever sent from this database",
     ("outages", "prober"): "any firm's folder shows whether Loop is back",
+    ("credentials", "registered_firms"): "the newest secret key is for all",
     ("arrivals", "seen_events"): "an event id is one event, whoever sends it",
 }
 

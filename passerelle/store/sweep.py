@@ -1,4 +1,4 @@
-"""What is due or was left behind: for upkeep (engine rules 3 and 22)."""
+"""What is due or was left behind, of all firms: for upkeep (engine rules 3 and 22)."""
 
 from sqlalchemy import Connection, text
 
@@ -10,6 +10,8 @@ from passerelle.store.claims import (
     RUNG_APART,
 )
 from passerelle.store.pauses import MAY_CALL, PACE
+from passerelle.store.questions import MAY_ASK
+from passerelle.store.refreshes import DUE_VALUES, IS_DUE, IS_READABLE
 
 LEASE_RAN_OUT = "The delivery ended without a word after it may have been sent."
 
@@ -70,3 +72,49 @@ def imports_to_poll(connection: Connection, most: int) -> dict[int, list[int]]:
     for row in connection.execute(_POLLS, {"most": most, "apart": RUNG_APART}):
         by_firm.setdefault(row.firm_id, []).append(row.id)
     return by_firm
+
+
+# As of polls: half of the firm's pace.
+_ASK = f"""
+UPDATE entries SET {{due}} = now() + make_interval(secs => :apart) WHERE id IN (
+    SELECT due.id FROM firms f CROSS JOIN LATERAL (
+        SELECT e.id, e.{{due}} FROM entries e JOIN folders fo ON fo.id = e.folder_id
+        WHERE e.firm_id = f.id AND {{which}} AND e.{{due}} <= now() AND {{may_ask}}
+        ORDER BY e.{{due}} LIMIT ceil({PACE} / 2) FOR UPDATE OF e SKIP LOCKED) due
+    ORDER BY due.{{due}} LIMIT :most)
+RETURNING id, folder_id
+"""  # noqa: S608 idem
+_ASKS = [
+    text(_ASK.format(due="due_at", which="e.state = 'uncertain'", may_ask=MAY_ASK)),
+    text(_ASK.format(due="read_again_at", which="e.read_again_at IS NOT NULL", may_ask=MAY_ASK)),
+]
+
+
+def entries_to_ask(connection: Connection, most: int) -> dict[int, list[int]]:
+    """Entries that Loop is to be asked about by now, by folder: uncertain, or to be read again."""
+    by_folder: dict[int, list[int]] = {}
+    for ring in _ASKS:
+        for row in connection.execute(ring, {"apart": RUNG_APART, "most": most}):
+            by_folder.setdefault(row.folder_id, []).append(row.id)
+    return by_folder
+
+
+_REFRESH_APART = 60.0
+"""Seconds before a bell is taken for lost; one waits behind other folders' refreshes."""
+
+# One of a firm at a time: the others would only wait for the firm's turns.
+_REFRESH = text(f"""
+UPDATE folders SET refresh_rung_at = now() WHERE id IN (
+    SELECT due.id FROM firms f CROSS JOIN LATERAL (
+        SELECT fo.id FROM folders fo WHERE fo.firm_id = f.id AND {IS_READABLE} AND {IS_DUE}
+        ORDER BY fo.refresh_at NULLS FIRST, fo.id LIMIT 1 FOR NO KEY UPDATE OF fo SKIP LOCKED) due
+    WHERE {MAY_CALL} AND NOT EXISTS (
+        SELECT FROM folders busy WHERE busy.firm_id = f.id AND (busy.refresh_lease_until > now()
+            OR busy.refresh_rung_at > now() - make_interval(secs => :apart))))
+RETURNING id
+""")  # noqa: S608 idem
+
+
+def folders_to_refresh(connection: Connection) -> list[int]:
+    """A folder of each firm of which none is being refreshed or was just rung for."""
+    return sorted(connection.execute(_REFRESH, {"apart": _REFRESH_APART, **DUE_VALUES}).scalars())
