@@ -42,6 +42,7 @@ bench: setup ## ratios against what people would write instead
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.fec
 	$(BIN)/python -m benchmarks.outage
+	$(BIN)/python -m benchmarks.night
 
 bench-kills: setup ## what 200 kills of intake's worker lose, ten minutes; KILLS="--kills 20 --seed 7"
 	$(BIN)/python -m benchmarks.kills $(KILLS)
