@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, ProtocolError, ReadTimeoutError
@@ -43,6 +43,7 @@ _ROUTES = {
     Kind.EMPLOYEE: "tiersSalarie",
     Kind.OTHER: "tiersDivers",
 }
+_T = TypeVar("_T")
 _CONNECT_SECONDS = 5.0
 _LARGEST_BODY = 32_000_000
 
@@ -216,14 +217,7 @@ class Loop:
     ) -> Page | Answer:
         query |= {"skip": str(skip), "take": str(PAGE_SIZE)}
         exchange = self._call(route, credentials, query)
-        refused = self._not_ok(exchange)
-        if refused is not None:
-            return refused
-        body = body_of(exchange)
-        if isinstance(answer := import_answer(body), Refused):
-            return sort_refusal(answer.message)
-        page = read(body)
-        return unreadable(exchange, "Loop's list cannot be read.") if page is None else page
+        return self._read(exchange, read, "Loop's list cannot be read.")
 
     def find_entries(
         self, credentials: Credentials, folder: str, wanted: EntryFilter
@@ -231,16 +225,20 @@ class Loop:
         """The lines that Loop shows, at most `MOST_ROWS`; an Answer where it did not say."""
         query = {"codeDossier": folder, "filter": wanted.text}
         exchange = self._call("EcritureComptable", credentials, query)
+        return self._read(exchange, entry_rows, "Loop's entries cannot be read.")
+
+    def _read(
+        self, exchange: Exchange, read: Callable[[object], _T | None], unread: str
+    ) -> _T | Answer:
+        """What a body says; an Answer where Loop refused, or in the words of `unread`."""
         refused = self._not_ok(exchange)
         if refused is not None:
             return refused
         body = body_of(exchange)
         if isinstance(answer := import_answer(body), Refused):
             return sort_refusal(answer.message)
-        rows = entry_rows(body)
-        if rows is None:
-            return unreadable(exchange, "Loop's entries cannot be read.")
-        return rows
+        found = read(body)
+        return unreadable(exchange, unread) if found is None else found
 
     @staticmethod
     def _not_ok(exchange: Exchange) -> Answer | None:
