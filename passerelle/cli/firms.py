@@ -13,7 +13,7 @@ from passerelle.connecting import KeyChange
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.store import queries
 from passerelle.store.queries import Row
-from passerelle.store.vault import Vault
+from passerelle.store.vault import Vault, VaultError
 
 _SHOWN = 4
 _LONG_ENOUGH = 12
@@ -155,9 +155,13 @@ def list_(*, as_json: bool) -> None:
 
 def _masked(row: Row, vault: Vault) -> Row:
     keys = ("api_key", "subscription_key")
-    return {**row, **{key: row[key] and _mask(vault.open(row[key])) for key in keys}}
+    return {**row, **{key: row[key] and _mask(row[key], vault) for key in keys}}
 
 
-def _mask(key: str) -> str:
+def _mask(sealed: bytes, vault: Vault) -> str:
     """Enough to tell two keys apart, and of a short one nothing."""
+    try:
+        key = vault.open(sealed)
+    except VaultError:
+        return "cannot be decrypted"
     return f"…{key[-_SHOWN:]}" if len(key) >= _LONG_ENOUGH else "…"
