@@ -2,10 +2,13 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from passerelle.domain.finding import Finding
+from passerelle.domain.remedies import Facts, remedy
+from passerelle.domain.states import Reason
 from passerelle.store import prerequisites as store
 from passerelle.store.prerequisites import FolderState, Used
 
@@ -20,11 +23,11 @@ _MOST = 10
 
 
 class Prerequisites:
-    """`remedies` gives, by reason of a case, what to do in English under `en`."""
+    """`catalogue`: of remedies, as `domain.remedies` reads it."""
 
-    def __init__(self, engine: Engine, remedies: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, engine: Engine, catalogue: Mapping[str, Any]) -> None:
         self._engine = engine
-        self._remedies = remedies
+        self._catalogue = catalogue
 
     def examine(
         self, firm: str, folder: str, today: dt.date, *, read: bool
@@ -37,7 +40,7 @@ class Prerequisites:
             state = store.folder_state(connection, firm, folder)
             if state is None:
                 return None
-            found = [self._reachable(state, read=read)]
+            found = [self._reachable(state, firm, folder, read=read)]
             if state.refreshed_at is None:
                 wrong = "Neither the chart of accounts nor the journals have been read yet."
                 found.append(Finding("reference data", wrong, "See above; then check again."))
@@ -45,13 +48,18 @@ class Prerequisites:
                 found += _lists(connection, state.id, f"{firm} {folder}")
                 found += _accounts(connection, state)
                 found += _journals(connection, state.id)
-            found += _auxiliaries(connection, state.id, self._remedies["auxiliary_collision"])
+            facts = Facts(Reason.AUXILIARY_COLLISION, firm, folder, "", state.connector)
+            found += _auxiliaries(connection, state.id, self._remedy(facts))
             found.append(_period(state, today, f"{firm} {folder}"))
         return found
 
-    def _reachable(self, state: FolderState, *, read: bool) -> Finding:
+    def _remedy(self, facts: Facts) -> str:
+        return remedy(self._catalogue, "en", facts).text
+
+    def _reachable(self, state: FolderState, firm: str, folder: str, *, read: bool) -> Finding:
         if state.reason is not None:
-            return Finding("reachable", state.said, self._remedies[state.reason]["en"])
+            facts = Facts(state.reason, firm, folder, state.said or "", state.connector)
+            return Finding("reachable", state.said, self._remedy(facts))
         if read:
             return Finding("reachable")
         return Finding(
@@ -118,9 +126,7 @@ def _journals(connection: Connection, folder_id: int) -> Iterator[Finding]:
     )
 
 
-def _auxiliaries(
-    connection: Connection, folder_id: int, remedy: Mapping[str, str]
-) -> Iterator[Finding]:
+def _auxiliaries(connection: Connection, folder_id: int, remedy: str) -> Iterator[Finding]:
     cuts = [f"{code} -> {short}" for code, short in store.cut_codes(connection, folder_id)]
     yield Finding(
         "auxiliary codes that are cut",
@@ -129,7 +135,7 @@ def _auxiliaries(
         grave=False,
     )
     collisions = store.collisions(connection, folder_id)
-    yield Finding("auxiliary codes that collide", _some(collisions, " ") or None, remedy["en"])
+    yield Finding("auxiliary codes that collide", _some(collisions, " ") or None, remedy)
 
 
 def _period(state: FolderState, today: dt.date, names: str) -> Finding:

@@ -111,6 +111,16 @@ class Registration:
                 doubled.append(code)
         return Resealed(len(firms) - len(unreadable) - len(doubled), unreadable, doubled)
 
+    def set_firm(self, code: str, connector: str) -> None:
+        """Say under which name Loop lists the connector; empty for the usual one.
+
+        Raises:
+            RegistrationError: no such firm is registered.
+        """
+        with self._engine.begin() as connection:
+            if not registry.set_firm(connection, code, connector.strip() or None):
+                raise _no_firm(code)
+
     def add_folder(self, firm_code: str, code: str, terms: FolderTerms) -> None:
         """Register a folder of a registered firm.
 
@@ -123,9 +133,7 @@ class Registration:
             with self._engine.begin() as connection:
                 firm_id = registry.registered_firm(connection, firm_code)
                 if firm_id is None:
-                    raise RegistrationError(
-                        f"No firm {firm_code} is registered: passerelle firm add {firm_code}."
-                    )
+                    raise _no_firm(firm_code)
                 near = registry.near_folder(connection, firm_id, code)
                 if near is not None:
                     raise RegistrationError(f"The folder is registered as {near} already.")
@@ -162,6 +170,10 @@ class Registration:
         if period is not None:
             _check_period(*period)
         return period is not None
+
+
+def _no_firm(code: str) -> RegistrationError:
+    return RegistrationError(f"No firm {code} is registered: passerelle firm add {code}.")
 
 
 def unregistered(firm: str, folder: str) -> RegistrationError:

@@ -25,6 +25,7 @@ from passerelle.probing import Probing
 from passerelle.reconciliation import Reconciliation
 from passerelle.referentials import Referentials, RefreshTerms
 from passerelle.registration import Registration
+from passerelle.remediation import Remediation
 from passerelle.restoring import Restoring
 from passerelle.settling import Settling
 from passerelle.store.engine import make_engine
@@ -194,6 +195,10 @@ class Runtime:
     @cached_property
     def prerequisites(self) -> Prerequisites:
         return Prerequisites(self.engine, read_table("remedies"))
+
+    @cached_property
+    def remediation(self) -> Remediation:
+        return Remediation(self.engine)
 
     @cached_property
     def registration(self) -> Registration:

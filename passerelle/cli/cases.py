@@ -1,12 +1,27 @@
 """`passerelle remediation`."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 
 from config.settings import read_table
 from passerelle.cli import deployment
-from passerelle.cli.output import Columns, json_option, print_rows
+from passerelle.cli.broker import ring
+from passerelle.cli.output import (
+    Columns,
+    json_option,
+    print_facts,
+    print_json,
+    print_rows,
+    shown,
+)
+from passerelle.domain.errors import PasserelleError
+from passerelle.domain.remedies import Facts, Remedy, remedies
 from passerelle.store import queries
 from passerelle.store.queries import Row
+
+_MOST_SHOWN = 20
 
 
 @click.group()
@@ -18,9 +33,9 @@ def remediation() -> None:
 @json_option
 def list_(*, as_json: bool) -> None:
     """All cases, open and closed."""
-    remedies = read_table("remedies")
+    catalogue = read_table("remedies")
     with queries.reading(deployment.runtime().engine) as connection:
-        rows = (with_remedy(case, remedies) for case in queries.cases(connection))
+        rows = (with_remedy(case, catalogue) for case in queries.cases(connection))
         columns: Columns = {
             "case": "id",
             "state": "state",
@@ -35,6 +50,94 @@ def list_(*, as_json: bool) -> None:
         print_rows(rows, columns, as_json=as_json)
 
 
-def with_remedy(case: Row, remedies: Row) -> Row:
+@remediation.command()
+@click.argument("case", type=int)
+@json_option
+def show(case: int, *, as_json: bool) -> None:
+    """What CASE is about, what to do, who did what, and which entries wait on it."""
+    catalogue = read_table("remedies")
+    with queries.reading(deployment.runtime().engine) as connection:
+        found = queries.case(connection, case)
+        if found is None:
+            raise PasserelleError(f"There is no case {case}.")
+        document = {
+            **with_remedy(found, catalogue),
+            "acts": list(queries.case_acts(connection, case)),
+            "entries": list(queries.held_entries(connection, case)),
+        }
+    if as_json:
+        print_json(document)
+        return
+    print_facts({name: document[name] for name in _FACTS})
+    for part in (_steps(_remedies(found, catalogue)), _acts(document), _entries(document)):
+        for line in part:
+            click.echo(line)
+
+
+_FACTS = ("id", "state", "scope", "firm", "folder", "reason", "message", "held", "opened_at",
+          "closed_at")  # fmt: skip
+_HEADINGS = {"en": "What to do", "fr": "Que faire"}
+
+
+def _steps(found: dict[str, Remedy]) -> Iterator[str]:
+    for language, remedy in found.items():
+        yield f"\n{_HEADINGS[language]}"
+        yield f"  {remedy.title}"
+        yield from (f"  {number}. {step}" for number, step in enumerate(remedy.steps, 1))
+
+
+def _acts(document: dict[str, Any]) -> Iterator[str]:
+    if document["acts"]:
+        yield "\nWho did what"
+    for act in document["acts"]:
+        why = f": {act['why']}" if act["why"] else ""
+        yield shown(f"  {shown(act['at'])}  {act['act']} by {act['who']}{why}")
+
+
+def _entries(document: dict[str, Any]) -> Iterator[str]:
+    entries = document["entries"]
+    if entries:
+        yield "\nEntries that wait"
+    for entry in entries[:_MOST_SHOWN]:
+        yield shown(f"  {entry['id']}  {entry['entry_id']}, revision {entry['revision']}")
+    if len(entries) > _MOST_SHOWN:
+        yield f"  and {len(entries) - _MOST_SHOWN} more: --json has all"
+
+
+@remediation.command()
+@click.argument("case", type=int)
+@click.option("--why", help="Kept with the case.")
+def release(case: int, why: str | None) -> None:
+    """Close CASE and send what waits on it again, once its cause is mended.
+
+    What may be in Loop already stays; it is named.
+    """
+    runtime = deployment.runtime()
+    done = runtime.remediation.release(case, deployment.who(), why)
+    click.echo(f"Case {case} is released: {done.entries} entries are sent again.")
+    if done.left:
+        ids = ", ".join(map(str, done.left))
+        click.echo(f"These stay, because they may be in Loop: {ids}.", err=True)
+    ring(runtime.settings, done.folders)
+
+
+@remediation.command()
+@click.argument("case", type=int)
+@click.option("--why", required=True, help="Kept with the case.")
+def dismiss(case: int, why: str) -> None:
+    """Close CASE, on which no entry waits."""
+    if not why.strip():
+        raise click.BadParameter("is blank", param_hint="--why")
+    deployment.runtime().remediation.dismiss(case, deployment.who(), why)
+    click.echo(f"Case {case} is dismissed.")
+
+
+def with_remedy(case: Row, catalogue: Row) -> Row:
     """A case with what to do about it, in English and in French."""
-    return {**case, "remedy": remedies[case["reason"]]}
+    texts = {language: remedy.text for language, remedy in _remedies(case, catalogue).items()}
+    return {**{key: value for key, value in case.items() if key != "connector"}, "remedy": texts}
+
+
+def _remedies(case: Row, catalogue: Row) -> dict[str, Remedy]:
+    names = ("reason", "firm", "folder", "message", "connector")
+    return remedies(catalogue, Facts(**{name: case[name] for name in names}))

@@ -133,6 +133,19 @@ def rotate(
     ring(runtime.settings, folders)
 
 
+@firm.command(name="set")
+@click.argument("code")
+@click.option(
+    "--connector",
+    required=True,
+    help="The connector's name as the firm's people see it in Loop; empty for the usual one.",
+)
+def set_(code: str, connector: str) -> None:
+    """Change what is known of a firm."""
+    deployment.runtime().registration.set_firm(code, connector)
+    click.echo(f"Firm {code} is changed.")
+
+
 @firm.command(name="list")
 @json_option
 def list_(*, as_json: bool) -> None:

@@ -11,10 +11,17 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from passerelle.store import referential_models
+from passerelle.store import acts, referential_models
 from passerelle.store.models import id_, metadata, since, time
 
-__all__ = ["database_identity", "metadata", "missing_entries", "outages", "referential_models"]
+__all__ = [
+    "acts",
+    "database_identity",
+    "metadata",
+    "missing_entries",
+    "outages",
+    "referential_models",
+]
 
 # Whether Loop is down, for all firms; one row.
 outages = Table(

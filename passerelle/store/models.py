@@ -75,6 +75,8 @@ firms = Table(
     Column("subscription_key", LargeBinary),
     # Keyed hash of the API key: one key belongs to one firm.
     Column("api_key_hash", LargeBinary, unique=True),
+    # The connector's name in Loop, where it is not the usual one.
+    Column("connector", Text),
     # The case that holds everything of the firm.
     Column("held_by", BigInteger),
     # Loop is not asked for this firm before this time; why, and how often in a row.

@@ -117,6 +117,7 @@ class FolderState:
     open_from: dt.date | None
     open_to: dt.date | None
     refreshed_at: dt.datetime | None
+    connector: str | None
     reason: str | None
     said: str | None
     away: str | None
@@ -127,7 +128,7 @@ def folder_state(connection: Connection, firm: str, folder: str) -> FolderState 
     row = connection.execute(
         text("""
         SELECT fo.id, fo.create_accounts, fo.open_from, fo.open_to, fo.refreshed_at,
-               c.reason, c.message AS said,
+               f.connector, c.reason, c.message AS said,
                coalesce(o.message, CASE WHEN f.paused_until > now() THEN f.pause_reason END) AS away
         FROM folders fo JOIN firms f ON f.id = fo.firm_id
         LEFT JOIN cases c ON c.id = coalesce(f.held_by, fo.held_by)

@@ -186,7 +186,7 @@ def questions(connection: Connection, entry: int) -> Iterator[Row]:
 _CASES = """
 SELECT c.id, c.scope, f.code AS firm, fo.code AS folder, c.reason, c.message,
        (SELECT count(*) FROM entries e WHERE e.case_id = c.id) AS held,
-       c.state, c.opened_at, c.closed_at, c.last_probe_at
+       c.state, c.opened_at, c.closed_at, c.last_probe_at, f.connector
 FROM cases c JOIN firms f ON f.id = c.firm_id LEFT JOIN folders fo ON fo.id = c.folder_id
 """
 
@@ -198,6 +198,22 @@ def cases(connection: Connection) -> Iterator[Row]:
 
 def case(connection: Connection, id_: int) -> Row | None:
     return _row(connection, f"{_CASES} WHERE c.id = :id", id=id_)
+
+
+def case_acts(connection: Connection, case_id: int) -> Iterator[Row]:
+    """What people have done about a case, in order."""
+    return _rows(
+        connection,
+        "SELECT at, act, who, why FROM case_acts WHERE case_id = :case_id ORDER BY id",
+        case_id=case_id,
+    )
+
+
+def held_entries(connection: Connection, case_id: int) -> Iterator[Row]:
+    """The entries that wait on a case, in order of id."""
+    return _rows(
+        connection, f"{_ENTRIES} WHERE e.case_id = :case_id ORDER BY e.id", case_id=case_id
+    )
 
 
 def refused_events(connection: Connection) -> Iterator[Row]:

@@ -149,6 +149,18 @@ def register_firm(
     ).scalar_one_or_none()
 
 
+def set_firm(connection: Connection, code: str, connector: str | None) -> bool:
+    """The connector's name in Loop; False where no such firm is registered."""
+    done = connection.execute(
+        text(
+            "UPDATE firms SET connector = :connector "
+            "WHERE code = :code AND registered_at IS NOT NULL"
+        ),
+        {"code": code, "connector": connector},
+    )
+    return done.rowcount == 1
+
+
 def set_folder(
     connection: Connection, firm_id: int, code: str, **terms: object
 ) -> tuple[dt.date | None, dt.date | None] | None:

@@ -1,0 +1,85 @@
+"""An operator's acts on a case: each recorded, none twice by accident (engine rule 19)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from passerelle.domain.errors import PasserelleError
+from passerelle.domain.states import CaseState, Reason
+from passerelle.store import acts
+from passerelle.store.acts import Act, CaseRow
+from passerelle.store.cases import close_case
+from passerelle.store.revisions import settle
+
+_NOT_TO_BE_SENT = {
+    Reason.UNKNOWN_FIRM: "Nothing can be sent for a firm without keys: `passerelle firm add`.",
+    Reason.UNDECIDED: "It may be in Loop: look there, then `passerelle entry settle`.",
+    Reason.LANDED_DIFFERENTLY: "It is in Loop: correct it there, then `passerelle entry settle`.",
+    Reason.ALREADY_SYNCED: "An earlier revision is in Loop: this one would be booked beside it.",
+    Reason.LANDED_TWICE: "Nothing waits on it: `passerelle remediation dismiss`.",
+    Reason.IMPORT_STUCK: "Nothing waits on it; it heals with the import's end.",
+}
+"""Of these a release would send what may not be sent."""
+
+
+class RemediationError(PasserelleError):
+    """The case is not to be treated so; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many entries go on, in which folders; entries that stay, because they may be in Loop."""
+
+    entries: int
+    folders: Sequence[int]
+    left: Sequence[int]
+
+
+class Remediation:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def release(self, case_id: int, who: str, why: str | None) -> Released:
+        """Close a case; what waits on it is sent again, in order and at the firm's pace.
+
+        Raises:
+            RemediationError: there is no such case, it is closed, or nothing of it may be sent.
+        """
+        with self._engine.begin() as connection:
+            case = _open(connection, case_id)
+            refusal = _NOT_TO_BE_SENT.get(case.reason)
+            if refusal is not None:
+                raise RemediationError(f"Case {case_id} cannot be released. {refusal}")
+            freed = close_case(connection, case_id, CaseState.RELEASED)
+            settle(connection, [entry for entry, _ in freed])
+            acts.record(connection, case, Act.RELEASED, who, why)
+            left = acts.held(connection, case_id)
+        return Released(len(freed), sorted({folder for _, folder in freed}), left)
+
+    def dismiss(self, case_id: int, who: str, why: str) -> None:
+        """Close a case on which no entry waits.
+
+        Raises:
+            RemediationError: there is no such case, it is closed, or entries wait on it.
+        """
+        with self._engine.begin() as connection:
+            case = _open(connection, case_id)
+            held = len(acts.held(connection, case_id))
+            if held:
+                raise RemediationError(
+                    f"{held} entries wait on case {case_id}: `passerelle remediation show` tells "
+                    "what cures it."
+                )
+            close_case(connection, case_id, CaseState.DISMISSED)
+            acts.record(connection, case, Act.DISMISSED, who, why)
+
+
+def _open(connection: Connection, case_id: int) -> CaseRow:
+    """The case, locked behind what it holds."""
+    case = acts.lock_case(connection, case_id)
+    if case is None:
+        raise RemediationError(f"There is no case {case_id}.")
+    if case.state is not CaseState.OPEN:
+        raise RemediationError(f"Case {case_id} is {case.state} already.")
+    return case
