@@ -116,7 +116,8 @@ class Watch:
     def _of_sender(self, sessions: set[Session], ports: tuple[int, int]) -> set[Session]:
         """Those of the process that sends; the others may wait for as long as they like."""
         owners = _owners()
-        sender, port = owners.get(ports), self._connected().info.port
+        # Not asked of the database, which may let nobody in just now.
+        sender, port = owners.get(ports), urlsplit(self.database_url).port
         return {
             session
             for session in sessions
