@@ -1,4 +1,4 @@
-"""An operator's acts on a case: each recorded, none twice by accident (engine rule 19)."""
+"""An operator's acts on cases and entries: recorded, and none twice by accident (rule 19)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from passerelle.domain.errors import PasserelleError
-from passerelle.domain.states import CaseState, Reason
+from passerelle.domain.states import CaseState, Reason, State
 from passerelle.store import acts
-from passerelle.store.acts import Act, CaseRow
+from passerelle.store.acts import Act, CaseRow, Parked
 from passerelle.store.cases import close_case
 from passerelle.store.revisions import settle
+from passerelle.store.transitions import Change, move
 
 _NOT_TO_BE_SENT = {
     Reason.UNKNOWN_FIRM: "Nothing can be sent for a firm without keys: `passerelle firm add`.",
@@ -22,9 +23,11 @@ _NOT_TO_BE_SENT = {
 }
 """Of these a release would send what may not be sent."""
 
+_MAY_BE_THERE = "Entry {entry} may be in Loop: look there, then `passerelle entry settle`."
+
 
 class RemediationError(PasserelleError):
-    """The case is not to be treated so; nothing was changed."""
+    """The case or entry is not to be treated so; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,60 @@ class Remediation:
                 )
             close_case(connection, case_id, CaseState.DISMISSED)
             acts.record(connection, case, Act.DISMISSED, who, why)
+
+    def retry(self, entry: int, who: str) -> int:
+        """Send a parked entry again, its cause being mended; its folder.
+
+        Raises:
+            RemediationError: it is not parked, may be in Loop, or waits on more than itself.
+        """
+        with self._engine.begin() as connection:
+            parked = _parked(connection, entry)
+            if parked.holds:
+                raise RemediationError(
+                    f"Its whole {parked.scope} waits on case {parked.case_id}: "
+                    f"`passerelle remediation release {parked.case_id}`."
+                )
+            refusal = _NOT_TO_BE_SENT.get(parked.reason)
+            if refusal is not None:
+                raise RemediationError(f"Entry {entry} cannot be sent again. {refusal}")
+            move(
+                connection,
+                [entry],
+                {State.PARKED},
+                Change(State.RECEIVED, message=f"{who} retries it."),
+            )
+            settle(connection, [entry])
+            self._close_if_empty(connection, parked, CaseState.RELEASED)
+        return parked.folder_id
+
+    def discard(self, entry: int, who: str, why: str) -> None:
+        """Drop a parked entry for good.
+
+        Raises:
+            RemediationError: it is not parked, or may be in Loop.
+        """
+        with self._engine.begin() as connection:
+            parked = _parked(connection, entry)
+            change = Change(State.DISCARDED, parked.reason, f"{who} discards it: {why}")
+            move(connection, [entry], {State.PARKED}, change)
+            self._close_if_empty(connection, parked, CaseState.DISMISSED)
+
+    @staticmethod
+    def _close_if_empty(connection: Connection, parked: Parked, state: CaseState) -> None:
+        """A case that was about this entry, and holds no other, is over."""
+        if not parked.holds and not acts.held(connection, parked.case_id):
+            close_case(connection, parked.case_id, state)
+
+
+def _parked(connection: Connection, entry: int) -> Parked:
+    """Locked, behind what its case holds."""
+    parked = acts.lock_parked(connection, entry)
+    if parked is None:
+        raise RemediationError(f"Entry {entry} is not parked: nothing waits for a person.")
+    if parked.open:
+        raise RemediationError(_MAY_BE_THERE.format(entry=entry))
+    return parked
 
 
 def _open(connection: Connection, case_id: int) -> CaseRow:

@@ -96,6 +96,32 @@ def settle(id_: str, *, in_loop: bool, why: str) -> None:
     click.echo("It is synced." if in_loop else "It is sent again.")
 
 
+@entry.command()
+@click.argument("id_", metavar="ID")
+def retry(id_: str) -> None:
+    """Send a parked entry again, once its cause is mended."""
+    runtime = deployment.runtime()
+    with queries.reading(runtime.engine) as connection:
+        row = _find(connection, id_)
+    folder = runtime.remediation.retry(row["id"], who())
+    ring(runtime.settings, [folder])
+    click.echo("It is sent again.")
+
+
+@entry.command()
+@click.argument("id_", metavar="ID")
+@click.option("--why", required=True, help="Kept with the entry.")
+def discard(id_: str, *, why: str) -> None:
+    """Drop a parked entry for good: it will not be in Loop."""
+    if not why.strip():
+        raise click.BadParameter("is blank", param_hint="--why")
+    runtime = deployment.runtime()
+    with queries.reading(runtime.engine) as connection:
+        row = _find(connection, id_)
+    runtime.remediation.discard(row["id"], who(), why)
+    click.echo("It is discarded.")
+
+
 def _find(connection: Connection, id_: str) -> Row:
     """Raises: PasserelleError, where there is none, or one in several folders."""
     if id_.isascii() and id_.isdecimal() and int(id_) <= _LARGEST_ID:

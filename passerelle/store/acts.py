@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from passerelle.domain.states import CaseState, Reason
+from passerelle.domain.states import CaseState, Reason, Scope
 from passerelle.store.cases import lock_held
 from passerelle.store.models import id_, metadata, one_of, since
 
@@ -58,6 +58,45 @@ def lock_case(connection: Connection, case_id: int) -> CaseRow | None:
     if row is None:
         return None
     return CaseRow(row.id, row.firm_id, Reason(row.reason), CaseState(row.state))
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A parked entry. `open`: it may be in Loop. `holds`: its case holds the whole `scope`."""
+
+    case_id: int
+    folder_id: int
+    reason: Reason
+    scope: Scope
+    open: bool
+    holds: bool
+
+
+_PARKED = text("""
+SELECT e.case_id, e.folder_id, e.reason, c.scope,
+    e.doubted OR EXISTS (
+        SELECT FROM attempts a WHERE a.entry = e.id AND a.closed_at IS NULL) AS open,
+    e.case_id IN (fo.held_by, f.held_by) IS TRUE AS holds
+FROM entries e JOIN cases c ON c.id = e.case_id
+JOIN folders fo ON fo.id = e.folder_id JOIN firms f ON f.id = e.firm_id
+WHERE e.id = :entry AND e.state = 'parked'
+FOR UPDATE OF e
+""")
+
+
+def lock_parked(connection: Connection, entry: int) -> Parked | None:
+    """A parked entry, locked; what its case holds is locked before. None: it is not parked."""
+    case_id = connection.execute(
+        text("SELECT case_id FROM entries WHERE id = :entry"), {"entry": entry}
+    ).scalar_one_or_none()
+    if case_id is None:
+        return None
+    lock_held(connection, case_id)
+    row = connection.execute(_PARKED, {"entry": entry}).one_or_none()
+    if row is None:
+        return None
+    reason, scope = Reason(row.reason), Scope(row.scope)
+    return Parked(row.case_id, row.folder_id, reason, scope, row.open, row.holds)
 
 
 def held(connection: Connection, case_id: int) -> list[int]:

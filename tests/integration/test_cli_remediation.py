@@ -1,6 +1,7 @@
 """`passerelle remediation`: what a case is about, and an operator's acts on it."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -142,3 +143,95 @@ def test_a_case_that_is_not_there_is_said_so(cli: Cli) -> None:
         assert done.exit_code == 1
         assert "no case 7" in done.stderr
     assert "firm add" in cli("firm", "set", "NOBODY", "--connector", "x").stderr
+
+
+# Acts on one entry.
+
+
+def refuse(shop: Workshop, *numbers: int) -> None:
+    """Entries that Loop has refused, each for itself."""
+    for number in numbers:
+        shop.told.answers = [REFUSED]
+        shop.submit(purchase(number))
+        shop.deliver_all()
+
+
+def test_an_entry_is_retried_and_its_case_is_over(engine: Engine, cli: Cli) -> None:
+    shop = Workshop(engine)
+    shop.add_firm()
+    refuse(shop, 1, 2)
+    done = cli("entry", "retry", "ach-2026-000001")
+    assert done.stdout == "It is sent again.\n"
+    assert (shop.state(1), shop.state(2)) == ("received", "parked")
+    assert case(cli)["state"] == "open"
+    assert cli("entry", "retry", "ach-2026-000002").exit_code == 0
+    assert case(cli)["state"] == "released"
+    shop.told.answers = [accepted()]
+    shop.deliver_all()
+    assert shop.states() == {"posted": 2}
+    life = json.loads(cli("entry", "show", "ach-2026-000001", "--json").stdout)
+    assert any("retries it" in (one["message"] or "") for one in life["transitions"])
+    again = cli("entry", "retry", "ach-2026-000001")
+    assert again.exit_code == 1
+    assert "not parked" in again.stderr
+
+
+def test_an_entry_is_discarded_with_a_reason(engine: Engine, cli: Cli) -> None:
+    shop = Workshop(engine)
+    shop.add_firm()
+    refuse(shop, 1)
+    assert cli("entry", "discard", "ach-2026-000001").exit_code == 2
+    assert cli("entry", "discard", "ach-2026-000001", "--why", " ").exit_code == 2
+    assert cli("entry", "discard", "ach-2026-000001", "--why", "Booked by hand.").exit_code == 0
+    row = shop.entry(1)
+    assert (row["state"], row["case_id"]) == ("discarded", None)
+    assert row["message"].endswith("discards it: Booked by hand.")
+    assert [state for _, _, state in shop.cases()] == ["dismissed"]
+    # The hub may send a corrected revision all the same.
+    shop.told.answers = [accepted()]
+    shop.submit(purchase(1, revision=2, event_id=str(uuid.uuid4())))
+    shop.deliver_all()
+    assert shop.state(1, revision=2) == "posted"
+
+
+def test_an_entry_of_a_folder_that_waits_is_not_sent_alone(shop: Workshop, cli: Cli) -> None:
+    done = cli("entry", "retry", "ach-2026-000001")
+    assert done.exit_code == 1
+    assert "passerelle remediation release 1" in done.stderr
+    assert cli("entry", "discard", "ach-2026-000001", "--why", "x").exit_code == 0
+    # The folder waits as before.
+    assert shop.states() == {"parked": 2, "discarded": 1}
+    assert case(cli)["state"] == "open"
+
+
+def test_an_entry_that_may_be_in_loop_is_neither_sent_nor_dropped(engine: Engine, cli: Cli) -> None:
+    shop = Workshop(engine)
+    shop.add_firm()
+    refuse(shop, 1)
+    shop.execute("UPDATE attempts SET closed_at = NULL, closed_as = NULL")
+    for command in (("retry", "1"), ("discard", "1", "--why", "x")):
+        done = cli("entry", *command)
+        assert done.exit_code == 1
+        assert "passerelle entry settle" in done.stderr
+    shop.execute("UPDATE attempts SET closed_at = now(), closed_as = 'refused'")
+    shop.execute("UPDATE entries SET doubted = true")
+    assert "may be in Loop" in cli("entry", "retry", "1").stderr
+    assert shop.states() == {"parked": 1}
+
+
+def test_a_second_revision_of_what_is_in_loop_is_discarded_and_never_sent(
+    engine: Engine, cli: Cli
+) -> None:
+    shop = Workshop(engine)
+    shop.add_firm()
+    shop.submit(purchase(1))
+    shop.deliver_all()
+    shop.follow_up()
+    shop.submit(purchase(1, revision=2, event_id=str(uuid.uuid4())))
+    assert shop.entry(1, revision=2)["reason"] == "already_synced"
+    done = cli("entry", "retry", str(shop.entry(1, revision=2)["id"]))
+    assert done.exit_code == 1
+    assert "booked beside it" in done.stderr
+    id_ = str(shop.entry(1, revision=2)["id"])
+    assert cli("entry", "discard", id_, "--why", "Corrected in Loop.").exit_code == 0
+    assert shop.states() == {"synced": 1, "discarded": 1}
