@@ -40,6 +40,8 @@ class Incidents:
         over = time.monotonic() + INCIDENTS[kind]
         until(lambda: time.monotonic() >= over, bool, 60)
         end()
+        # A session of before may answer once more before the server has ended it.
+        self._stack.engine.dispose()
         until(self._database_answers, bool, 60)
 
     def _acts(self, kind: str) -> tuple[Callable[[], None], Callable[[], None]]:
