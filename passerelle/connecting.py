@@ -26,7 +26,10 @@ from passerelle.store.unanswered import back_off
 from passerelle.store.vault import Vault, VaultError
 from passerelle.turns import READING, Turns
 
-_MOST_FOLDERS = 5
+_MOST_FOLDERS = 50
+_ENOUGH = 5
+"""Folders that show other journals than are known of them."""
+
 _LOOK_SECONDS = 0.2
 _PAUSED = "The firm's keys are being replaced."
 _BUSY = "The firm's requests have no turn free just now; try again in a minute."
@@ -168,11 +171,15 @@ class Connecting:
         """One folder that shows a journal as it is stored is enough."""
         with self._engine.connect() as connection:
             known = store.known_journals(connection, firm.id, _MOST_FOLDERS)
+        others = 0
         for one in known:
+            if others == _ENOUGH:
+                break
             said = self._in_turn(firm, self._loop.list_page, keys, one.folder, Kind.JOURNAL, 0)
             if not isinstance(said, Answer):
                 if one.object_ids & {record.object_id for record in said.records}:
                     return
+                others += 1
             elif said.down or said.sort in {Sort.AGAIN, Sort.PAUSE}:
                 raise ConnectingError(
                     f"It could not be seen whether it is the same Loop domain. {sentence(said)}"
@@ -189,6 +196,12 @@ class Connecting:
                     domains.lock_imports(connection, firm.id)
                     _unchanged(connection, firm)
                     # Looked at behind the lock: who was claiming has been waited for.
+                    if domains.is_doubted(connection, firm.id):
+                        raise ConnectingError(
+                            "The database went back, and entries of the firm are yet to be looked "
+                            "for by the old keys; try again when `passerelle status` counts none "
+                            "as uncertain."
+                        )
                     if not domains.is_posting(connection, firm.id):
                         domains.leave(connection, firm.id, message)
                         return self._store(connection, firm, keys)
@@ -214,6 +227,7 @@ class Connecting:
         hashes = self._refuse_anothers(connection, firm, keys)
         sealed = map(self._vault.seal, (keys.api_key, keys.api_secret, keys.subscription_key))
         store.replace(connection, SealedFirm(firm.id, firm.code, *sealed), hashes[0])
+        store.stop_refreshes(connection, firm.id)
         return heal_firm(connection, firm.id, Reason.CREDENTIALS_REFUSED)
 
     def _refuse_anothers(

@@ -30,17 +30,18 @@ class Prerequisites:
         self._catalogue = catalogue
 
     def examine(
-        self, firm: str, folder: str, today: dt.date, *, read: bool
+        self, firm: str, folder: str, today: dt.date, unasked: str | None
     ) -> list[Finding] | None:
         """What stands for or against sending the folder's entries, as far as it is known.
 
-        `read`: its lists were read just now. None where no such folder is registered.
+        `unasked`: why its lists could not be read just now; None where they were. None where no
+        such folder is registered.
         """
         with self._engine.connect() as connection:
             state = store.folder_state(connection, firm, folder)
             if state is None:
                 return None
-            found = [self._reachable(state, firm, folder, read=read)]
+            found = [self._reachable(state, firm, folder, unasked)]
             if state.refreshed_at is None:
                 wrong = "Neither the chart of accounts nor the journals have been read yet."
                 found.append(Finding("reference data", wrong, "See above; then check again."))
@@ -56,15 +57,15 @@ class Prerequisites:
     def _remedy(self, facts: Facts) -> str:
         return remedy(self._catalogue, "en", facts).text
 
-    def _reachable(self, state: FolderState, firm: str, folder: str, *, read: bool) -> Finding:
+    def _reachable(
+        self, state: FolderState, firm: str, folder: str, unasked: str | None
+    ) -> Finding:
         if state.reason is not None:
             facts = Facts(state.reason, firm, folder, state.said or "", state.connector)
             return Finding("reachable", state.said, self._remedy(facts))
-        if read:
-            return Finding("reachable")
         return Finding(
             "reachable",
-            f"Loop could not be asked: {state.away or 'somebody else reads the folder just now.'}",
+            unasked and f"Loop could not be asked. {unasked}",
             "Check again in a while; what follows is what was known before.",
             grave=state.refreshed_at is None,
         )

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 from sqlalchemy import Connection, Engine
@@ -15,13 +15,14 @@ from passerelle.domain.backoff import refresh_delay
 from passerelle.domain.nights import Night
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.referential import Kind, Page, Record, much_smaller
+from passerelle.domain.states import Reason
 from passerelle.loop_api.client import PAGE_SIZE, Credentials, Loop
 from passerelle.observe import log
 from passerelle.store import referentials, refreshes
 from passerelle.store.refreshes import Refreshing
 from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
-from passerelle.turns import REFRESHING, Turns
+from passerelle.turns import READING, REFRESHING, Turns
 
 _IN_MEMORY = 1_000_000
 """Bytes of a list that are kept in memory; the rest goes to a file without a name."""
@@ -86,13 +87,14 @@ def _row(record: Record) -> dict[str, object]:
 class Refreshed:
     """By list: how many records Loop showed, and what is wrong with it.
 
-    `changed` and `gone` count records.
+    `changed` and `gone` count records. `stopped`: why the lists that are in neither were not read.
     """
 
     shown: Mapping[Kind, int]
     flags: Mapping[Kind, str]
     changed: int
     gone: int
+    stopped: str | None = None
 
 
 class Referentials:
@@ -138,6 +140,13 @@ class Referentials:
                 return self._refresh(folder, listing, accept=accept)
             except _TakenAwayError:
                 return None
+            except Exception:
+                # Or it would be rung for again at once, and before the firm's other folders.
+                with self._engine.begin() as connection:
+                    now = refreshes.hold_refresh(connection, folder)
+                    if now is not None:
+                        self._put_off(connection, folder, now, taken=False)
+                raise
             except BaseException:
                 # Nobody has to wait for the end of the lease of somebody who was interrupted.
                 with self._engine.begin() as connection:
@@ -149,7 +158,7 @@ class Referentials:
     ) -> Refreshed:
         read: list[_Listing] = []
         flags: dict[Kind, str] = {}
-        stopped = False
+        stopped: str | None = None
         # What failed the last time comes last, so that it keeps no other list from being read.
         for kind in sorted(Kind, key=lambda kind: kind in folder.flagged):
             found = listing(kind)
@@ -159,19 +168,21 @@ class Referentials:
                 continue
             flags[kind] = f"It could not be read: {failure.message}"
             # The next list would fare no better.
-            stopped = failure.down or failure.sort in {Sort.AGAIN, Sort.PAUSE, Sort.PERSON}
-            if stopped:
+            if failure.down or failure.sort in {Sort.AGAIN, Sort.PAUSE, Sort.PERSON}:
+                stopped = failure.message
                 break
         with self._engine.begin() as connection:
             now = refreshes.hold_refresh(connection, folder)
             if now is None:
                 raise _TakenAwayError
-            done = _take_over(connection, folder, read, flags, accept=accept)
-            at, failures = self._terms.night.next_turn(folder.id, now), 0
-            if stopped:
-                failures = folder.failures + 1
-                at = now + dt.timedelta(seconds=refresh_delay(failures, self._chance()))
-            refreshes.release_refresh(connection, folder, at, failures, taken=bool(done.shown))
+            done = replace(
+                _take_over(connection, folder, read, flags, accept=accept), stopped=stopped
+            )
+            if stopped is not None:
+                self._put_off(connection, folder, now, taken=bool(done.shown))
+            else:
+                at = self._terms.night.next_turn(folder.id, now)
+                refreshes.release_refresh(connection, folder, at, 0, taken=True)
         log.info(
             "reference data were read",
             folder=folder.code,
@@ -181,6 +192,13 @@ class Referentials:
             flags=len(done.flags),
         )
         return done
+
+    def _put_off(
+        self, connection: Connection, folder: Refreshing, now: dt.datetime, *, taken: bool
+    ) -> None:
+        failures = folder.failures + 1
+        at = now + dt.timedelta(seconds=refresh_delay(failures, self._chance()))
+        refreshes.release_refresh(connection, folder, at, failures, taken=taken)
 
     def _read(self, folder: Refreshing, listing: _Listing) -> Answer | None:
         """Read a list to its end; the Answer that ended it before.
@@ -214,16 +232,32 @@ class Referentials:
                 with self._turns.turn(folder.firm_id, REFRESHING) as granted:
                     if granted:
                         said = self._loop.list_page(credentials, folder.code, kind, skip)
-                if granted:
+                if granted and isinstance(said, Page):
                     with self._engine.begin() as connection:
-                        if isinstance(said, Page):
-                            self._turns.answered(connection, folder.firm_id)
-                            return said
-                        heed(connection, folder.firm_id, folder.id, said, self._chance())
+                        self._turns.answered(connection, folder.firm_id)
+                    return said
+                if granted and isinstance(said, Answer):
+                    said = self._heeded(folder, credentials, said)
                     if said.sort is not Sort.PAUSE:
                         return said
             if self._turns.rest(_REST_SECONDS) or time.monotonic() > end_by:
                 return said
+
+    def _heeded(self, folder: Refreshing, credentials: Credentials, said: Answer) -> Answer:
+        """What Loop refuses is held; a key that may not read this list is no refused key.
+
+        Raises: _TakenAwayError, where the firm has other keys by now.
+        """
+        if said.reason is Reason.CREDENTIALS_REFUSED:
+            with self._turns.turn(folder.firm_id, READING) as granted:
+                passes = granted and self._loop.try_keys(credentials).sort is Sort.ACCEPTED
+            if passes:
+                return replace(said, sort=Sort.REFUSED, reason=None)
+        with self._engine.begin() as connection:
+            if said.reason is not None and not refreshes.has_these_keys(connection, folder):
+                raise _TakenAwayError
+            heed(connection, folder.firm_id, folder.id, said, self._chance())
+        return said
 
     def _may_call(self, folder: Refreshing) -> bool:
         """Raises: _TakenAwayError."""

@@ -85,14 +85,14 @@ class Remediation:
         """
         with self._engine.begin() as connection:
             parked = _parked(connection, entry)
+            refusal = _NOT_TO_BE_SENT.get(parked.reason)
+            if refusal is not None:
+                raise RemediationError(f"Entry {entry} cannot be sent again. {refusal}")
             if parked.holds:
                 raise RemediationError(
                     f"Its whole {parked.scope} waits on case {parked.case_id}: "
                     f"`passerelle remediation release {parked.case_id}`."
                 )
-            refusal = _NOT_TO_BE_SENT.get(parked.reason)
-            if refusal is not None:
-                raise RemediationError(f"Entry {entry} cannot be sent again. {refusal}")
             move(
                 connection,
                 [entry],
@@ -100,7 +100,7 @@ class Remediation:
                 Change(State.RECEIVED, message=f"{who} retries it."),
             )
             settle(connection, [entry])
-            self._close_if_empty(connection, parked, CaseState.RELEASED)
+            self._close_if_empty(connection, parked, Act.RELEASED, who)
         return parked.folder_id
 
     def discard(self, entry: int, who: str, why: str) -> None:
@@ -113,13 +113,17 @@ class Remediation:
             parked = _parked(connection, entry)
             change = Change(State.DISCARDED, parked.reason, f"{who} discards it: {why}")
             move(connection, [entry], {State.PARKED}, change)
-            self._close_if_empty(connection, parked, CaseState.DISMISSED)
+            self._close_if_empty(connection, parked, Act.DISMISSED, who, why)
 
     @staticmethod
-    def _close_if_empty(connection: Connection, parked: Parked, state: CaseState) -> None:
+    def _close_if_empty(
+        connection: Connection, parked: Parked, act: Act, who: str, why: str | None = None
+    ) -> None:
         """A case that was about this entry, and holds no other, is over."""
-        if not parked.holds and not acts.held(connection, parked.case_id):
-            close_case(connection, parked.case_id, state)
+        case = acts.lock_case(connection, parked.case_id)
+        if case is not None and not parked.holds and not acts.held(connection, case.id):
+            close_case(connection, case.id, CaseState(act))
+            acts.record(connection, case, act, who, why)
 
 
 def _parked(connection: Connection, entry: int) -> Parked:

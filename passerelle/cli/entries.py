@@ -24,6 +24,7 @@ from passerelle.cli.output import (
 from passerelle.domain.errors import PasserelleError
 from passerelle.domain.states import Reason, State
 from passerelle.domain.verdict import Strategy, Verdict
+from passerelle.runtime import Runtime
 from passerelle.store import queries
 from passerelle.store.queries import Row
 
@@ -105,7 +106,7 @@ def retry(id_: str) -> None:
         row = _find(connection, id_)
     folder = runtime.remediation.retry(row["id"], who())
     ring(runtime.settings, [folder])
-    click.echo("It is sent again.")
+    _say(runtime, row["id"])
 
 
 @entry.command()
@@ -119,26 +120,46 @@ def discard(id_: str, *, why: str) -> None:
     with queries.reading(runtime.engine) as connection:
         row = _find(connection, id_)
     runtime.remediation.discard(row["id"], who(), why)
-    click.echo("It is discarded.")
+    _say(runtime, row["id"])
 
 
 def _find(connection: Connection, id_: str) -> Row:
-    """Raises: PasserelleError, where there is none, or one in several folders."""
-    if id_.isascii() and id_.isdecimal() and int(id_) <= _LARGEST_ID:
-        found = queries.entry(connection, int(id_))
-        if found is not None:
-            return found
+    """An entry by the hub's id or by ours, which `#` in front makes sure of.
+
+    Raises: PasserelleError, where there is none, or several are meant.
+    """
+    number = id_.removeprefix("#")
+    ours = None
+    if number.isascii() and number.isdecimal() and int(number) <= _LARGEST_ID:
+        ours = queries.entry(connection, int(number))
+    if number != id_ and ours is not None:
+        return ours
     candidates = list(queries.entries(connection, entry_id=id_))
+    if ours is not None and not candidates:
+        return ours
     if not candidates:
         raise PasserelleError(f"There is no entry {shown(id_)}.")
-    if len({(row["firm"], row["folder"]) for row in candidates}) > 1:
-        told = "".join(
-            f"\n  {row['id']}  {row['firm']}, {row['folder']}, revision {row['revision']}, "
-            f"{row['state']}"
-            for row in candidates[:_MOST_CANDIDATES]
-        )
-        raise PasserelleError(f"Several folders have an entry {shown(id_)}; give our id:{told}")
+    if ours is not None and ours["entry_id"] != id_:
+        candidates.append(ours)
+    if len({(row["firm"], row["folder"], row["entry_id"]) for row in candidates}) > 1:
+        told = "".join(f"\n  #{row['id']}  {_named(row)}" for row in candidates[:_MOST_CANDIDATES])
+        raise PasserelleError(f"Several entries are {shown(id_)}; give our id with #:{told}")
     return max(candidates, key=lambda row: row["revision"])
+
+
+def _named(row: Row) -> str:
+    return shown(
+        f"{row['firm']}, {row['folder']}, {row['entry_id']}, revision {row['revision']}, "
+        f"{row['state']}"
+    )
+
+
+def _say(runtime: Runtime, id_: int) -> None:
+    """Where an entry is after an act on it."""
+    with queries.reading(runtime.engine) as connection:
+        row = queries.entry(connection, id_)
+    if row is not None:
+        click.echo(f"#{id_}  {_named(row)}")
 
 
 def _life(connection: Connection, row: Row) -> dict[str, Any]:

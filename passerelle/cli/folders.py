@@ -7,7 +7,7 @@ import click
 from passerelle.cli import deployment
 from passerelle.cli.findings import any_grave, as_rows, print_findings
 from passerelle.cli.output import json_option, print_json, print_rows
-from passerelle.cli.referentials import folder_state
+from passerelle.cli.referentials import folder_state, why_not
 from passerelle.domain.errors import PasserelleError, RegistrationError
 from passerelle.registration import FolderTerms, unregistered
 from passerelle.store import queries
@@ -109,10 +109,10 @@ def check(context: click.Context, firm: str, code: str, *, as_json: bool) -> Non
     The exit code is 1 if entries would be refused.
     """
     runtime = deployment.runtime()
-    folder_id = folder_state(runtime, firm, code).id
-    read = runtime.referentials.refresh(folder_id, asked=True)
+    done = runtime.referentials.refresh(folder_state(runtime, firm, code).id, asked=True)
+    unasked = why_not(folder_state(runtime, firm, code)) if done is None else done.stopped
     today = dt.datetime.now(dt.UTC).date()
-    findings = runtime.prerequisites.examine(firm, code, today, read=read is not None)
+    findings = runtime.prerequisites.examine(firm, code, today, unasked)
     if findings is None:
         raise unregistered(firm, code)
     grave = any_grave(findings)

@@ -45,7 +45,7 @@ def refresh(firm: str, folder: str, *, accept_smaller: bool, as_json: bool) -> N
     state = folder_state(runtime, firm, folder)
     done = runtime.referentials.refresh(state.id, asked=True, accept=accept_smaller)
     if done is None:
-        raise PasserelleError(_why_not(folder_state(runtime, firm, folder)))
+        raise PasserelleError(why_not(folder_state(runtime, firm, folder)))
     if as_json:
         print_json(
             {"records": done.shown, "flags": done.flags, "changed": done.changed, "gone": done.gone}
@@ -71,7 +71,8 @@ def folder_state(runtime: Runtime, firm: str, folder: str) -> FolderState:
     return state
 
 
-def _why_not(state: FolderState) -> str:
+def why_not(state: FolderState) -> str:
+    """Why a folder's lists cannot be read now, in a sentence."""
     if state.reason is not None:
         return f"It is on hold ({state.reason}): {state.said} See `passerelle remediation list`."
     if state.away is not None:

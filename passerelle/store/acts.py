@@ -85,13 +85,13 @@ FOR UPDATE OF e
 
 
 def lock_parked(connection: Connection, entry: int) -> Parked | None:
-    """A parked entry, locked; what its case holds is locked before. None: it is not parked."""
+    """A parked entry, locked behind its case. None: it is not parked."""
     case_id = connection.execute(
         text("SELECT case_id FROM entries WHERE id = :entry"), {"entry": entry}
     ).scalar_one_or_none()
     if case_id is None:
         return None
-    lock_held(connection, case_id)
+    lock_case(connection, case_id)
     row = connection.execute(_PARKED, {"entry": entry}).one_or_none()
     if row is None:
         return None

@@ -63,6 +63,17 @@ def replace(connection: Connection, firm: SealedFirm, api_key_hash: bytes) -> No
     )
 
 
+def stop_refreshes(connection: Connection, firm_id: int) -> None:
+    """Whoever reads the firm's lists does so by the keys of before."""
+    connection.execute(
+        text(
+            "UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL "
+            "WHERE firm_id = :firm_id AND refresh_lease IS NOT NULL"
+        ),
+        {"firm_id": firm_id},
+    )
+
+
 def reseal(connection: Connection, firm_id: int, vault: Vault) -> None:
     """Encrypt a firm's credentials, and hash its API key, with the vault's newest key.
 

@@ -23,12 +23,22 @@ def is_posting(connection: Connection, firm_id: int) -> bool:
     return bool(connection.execute(_POSTING, {"firm_id": firm_id}).scalar_one())
 
 
+def is_doubted(connection: Connection, firm_id: int) -> bool:
+    """Whether entries of the firm may have been sent by what was lost (rule 23)."""
+    found = connection.execute(
+        text("SELECT EXISTS (SELECT FROM entries WHERE firm_id = :firm_id AND doubted)"),
+        {"firm_id": firm_id},
+    )
+    return bool(found.scalar_one())
+
+
 def lock_imports(connection: Connection, firm_id: int) -> None:
     """Lock the import requests whose end is open: before the firm, as whoever records an answer."""
     connection.execute(
         text(
-            "SELECT id FROM imports i WHERE firm_id = :firm_id AND (poll_at IS NOT NULL OR EXISTS ("
-            "SELECT FROM attempts WHERE import_id = i.id AND closed_at IS NULL)) "
+            "SELECT id FROM imports WHERE id IN ("
+            "SELECT id FROM imports WHERE firm_id = :firm_id AND poll_at IS NOT NULL UNION "
+            "SELECT import_id FROM attempts WHERE firm_id = :firm_id AND closed_at IS NULL) "
             "ORDER BY id FOR UPDATE"
         ),
         {"firm_id": firm_id},
@@ -43,7 +53,16 @@ _FORGET = [
         "refresh_lease_until = NULL, refreshed_at = NULL, refresh_at = NULL "
         "WHERE firm_id = :firm_id"
     ),
-    text("DELETE FROM referential_records WHERE firm_id = :firm_id"),
+    # By folder, as its key is; the firm waits meanwhile.
+    text(
+        "DELETE FROM referential_records "
+        "WHERE folder_id IN (SELECT id FROM folders WHERE firm_id = :firm_id)"
+    ),
+    # Nobody hears of their end any more.
+    text(
+        "UPDATE cases SET state = 'dismissed', closed_at = now() "
+        "WHERE firm_id = :firm_id AND reason = 'import_stuck' AND state = 'open'"
+    ),
     text("DELETE FROM referential_flags WHERE firm_id = :firm_id"),
     text("UPDATE imports SET poll_at = NULL WHERE firm_id = :firm_id AND poll_at IS NOT NULL"),
     text(

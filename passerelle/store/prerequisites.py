@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# The entries of the last year, by the day they came.
+# The entries of the last year, by the day they came; not those that will never be sent.
 _USED = """
 FROM entries e CROSS JOIN LATERAL ({values}) AS used(code)
 WHERE e.folder_id = :folder_id AND e.received_at > now() - interval '1 year'
+  AND e.state NOT IN ('superseded', 'discarded')
 """
 _ACCOUNTS = "SELECT line ->> 'account' FROM jsonb_array_elements(e.entry -> 'lines') line"
 _JOURNALS = "SELECT e.entry -> 'journal' ->> 'code'"

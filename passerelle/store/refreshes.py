@@ -13,7 +13,7 @@ from passerelle.store.pauses import MAY_CALL
 _MISSED_SECONDS = 900.0
 """How often a folder is looked at that lacks an account or a journal for its entries."""
 
-# Of `folders fo`. A list is never read for long in vain: what fails is due by `refresh_at` alone.
+# Of `folders fo`. What fails is due by `refresh_at` alone.
 IS_DUE = """
 (fo.refresh_at IS NULL OR fo.refresh_at <= now()
  OR (fo.refresh_failures = 0 AND fo.refreshed_at <= now() - make_interval(secs => :missed_seconds)
@@ -99,6 +99,23 @@ def hold_refresh(connection: Connection, folder: Refreshing) -> dt.datetime | No
     ).scalar_one_or_none()
 
 
+def has_these_keys(connection: Connection, folder: Refreshing) -> bool:
+    """Whether the firm's keys are still those that are read by; the firm is locked then."""
+    found = connection.execute(
+        text(
+            "SELECT id FROM firms WHERE id = :firm_id AND api_key = :api_key "
+            "AND api_secret = :api_secret AND subscription_key = :subscription_key FOR UPDATE"
+        ),
+        {
+            "firm_id": folder.firm_id,
+            "api_key": folder.api_key,
+            "api_secret": folder.api_secret,
+            "subscription_key": folder.subscription_key,
+        },
+    )
+    return found.first() is not None
+
+
 def drop_refresh(connection: Connection, folder: Refreshing) -> None:
     """Give the folder back as it was."""
     connection.execute(
@@ -123,7 +140,7 @@ def release_refresh(
 ) -> None:
     """Give the folder back until `at`, after so many failures in a row.
 
-    `taken`: some list was taken over.
+    `taken`: the lists were gone through, or some was taken over.
     """
     values = {
         "folder_id": folder.id,

@@ -137,8 +137,8 @@ def test_the_hubs_id_in_several_folders_names_the_candidates(runtime: Runtime, c
         runtime.intake.take_in([event if folder == "A" else put(event, "/entry/id", "7")])
     done = cli("entry", "show", "7", "--json")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert f"2  {FIRM}, B, revision 1, received\n" in done.stderr
-    assert f"3  {FIRM}, C, revision 1, received\n" in done.stderr
+    assert f"#2  {FIRM}, B, 7, revision 1, received\n" in done.stderr
+    assert f"#3  {FIRM}, C, 7, revision 1, received\n" in done.stderr
     assert document(cli("entry", "show", "2", "--json"))["folder"] == "B"
 
 

@@ -1,6 +1,7 @@
 """`passerelle referential` and `passerelle folder check`, as a person uses them."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,15 @@ def test_what_entries_use_and_the_folder_lacks_is_told(cli: Cli, loop: Simulator
     assert all(one["remedy"] for one in wrong.values())
 
 
+def test_what_will_never_be_sent_asks_for_nothing(cli: Cli) -> None:
+    wrong = purchase(1)
+    wrong["entry"]["lines"][0]["account"] = "699999"
+    take_in(cli, wrong)
+    assert check(cli)[0] == 1
+    take_in(cli, purchase(1, revision=2, event_id=str(uuid.uuid4())))
+    assert check(cli) == (0, {})
+
+
 def test_accounts_that_loop_creates_are_no_fault(cli: Cli, loop: SimulatorHandle) -> None:
     loop.patch_folder(PLACE[1], accounts=[a for a in ACCOUNTS if a["code"] != "606400"])
     take_in(cli, purchase(1))
@@ -158,8 +168,8 @@ def test_where_loop_is_away_what_was_known_is_told(cli: Cli, loop: SimulatorHand
     loop.set_faults({"fault": "http_502"})
     code, wrong = check(cli)
     assert code == 0
-    assert set(wrong) == {"list of accounts"}
-    assert "HTTP 502" in wrong["list of accounts"]["wrong"]
+    assert set(wrong) == {"reachable", "list of accounts"}
+    assert all("HTTP 502" in one["wrong"] for one in wrong.values())
 
 
 def test_lists_are_shown_searched_and_told_apart(cli: Cli, loop: SimulatorHandle) -> None:

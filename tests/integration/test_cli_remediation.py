@@ -161,7 +161,7 @@ def test_an_entry_is_retried_and_its_case_is_over(engine: Engine, cli: Cli) -> N
     shop.add_firm()
     refuse(shop, 1, 2)
     done = cli("entry", "retry", "ach-2026-000001")
-    assert done.stdout == "It is sent again.\n"
+    assert done.stdout == f"#1  {FIRM}, {FOLDER}, ach-2026-000001, revision 1, received\n"
     assert (shop.state(1), shop.state(2)) == ("received", "parked")
     assert case(cli)["state"] == "open"
     assert cli("entry", "retry", "ach-2026-000002").exit_code == 0
@@ -192,6 +192,19 @@ def test_an_entry_is_discarded_with_a_reason(engine: Engine, cli: Cli) -> None:
     shop.submit(purchase(1, revision=2, event_id=str(uuid.uuid4())))
     shop.deliver_all()
     assert shop.state(1, revision=2) == "posted"
+
+
+def test_a_number_that_may_be_two_entries_touches_neither(shop: Workshop, cli: Cli) -> None:
+    event = purchase(4)
+    event["entry"]["id"] = "1"
+    shop.submit(event)
+    done = cli("entry", "discard", "1", "--why", "x")
+    assert done.exit_code == 1
+    assert "#1  " in done.stderr
+    assert "#4  " in done.stderr
+    assert shop.states() == {"parked": 4}
+    assert cli("entry", "discard", "#4", "--why", "x").stdout.endswith("1, revision 1, discarded\n")
+    assert shop.states() == {"parked": 3, "discarded": 1}
 
 
 def test_an_entry_of_a_folder_that_waits_is_not_sent_alone(shop: Workshop, cli: Cli) -> None:

@@ -12,9 +12,10 @@ from passerelle.domain.outcome import Answer
 from passerelle.domain.referential import Kind, Page
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.referentials import Refreshed
+from passerelle.registration import FolderTerms
 from support.events import purchase
 from support.simulator import SimulatorHandle
-from support.workshop import FOLDER, NIGHT, DiedError, Workshop
+from support.workshop import FIRM, FOLDER, NIGHT, DiedError, Workshop
 
 ACCOUNTS = [
     {"code": "60100000", "label": "Achats"},
@@ -351,6 +352,60 @@ def test_what_throttles_is_waited_for_and_the_list_goes_on(
     )
     assert refresh(shop).shown[Kind.ACCOUNT] == 250
     assert loop.count("compte") == 4
+
+
+def test_a_key_that_may_not_read_one_list_is_no_refused_key(
+    shop: Workshop, loop: SimulatorHandle
+) -> None:
+    loop.set_faults({"fault": "api_key_forbidden", "route": "tiersSalarie"})
+    done = refresh(shop)
+    assert done.flags.keys() == {"employee"}
+    assert done.shown.keys() == set(Kind) - {Kind.EMPLOYEE}
+    assert shop.cases() == []
+
+
+def test_refused_keys_hold_the_firm(shop: Workshop, loop: SimulatorHandle) -> None:
+    loop.set_faults({"fault": "api_key_refused"})
+    assert refresh(shop).stopped == "la clé d'API est invalide ou inactive"
+    assert shop.cases() == [("firm", "credentials_refused", "open")]
+
+
+def test_keys_that_were_replaced_meanwhile_hold_nothing(
+    shop: Workshop, books: Books, loop: SimulatorHandle
+) -> None:
+    """The old ones are refused since; the folder is read anew by the new ones."""
+
+    def replaced(kind: Kind, _: int) -> None:
+        if kind is Kind.JOURNAL:
+            loop.set_faults({"fault": "api_key_refused"})
+            sealed = shop.vault.seal("new")
+            shop.execute("UPDATE firms SET api_key = :sealed", sealed=sealed)
+            shop.execute("UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL")
+
+    books.during = replaced
+    assert shop.referentials.refresh(shop.folder_id(), asked=True) is None
+    assert shop.cases() == []
+    books.during = lambda *_: None
+    loop.set_faults()
+    assert refresh(shop).stopped is None
+
+
+def test_what_fails_in_itself_is_put_off(shop: Workshop, books: Books) -> None:
+    """Or it would be begun anew every second, and no other folder of the firm would be read."""
+    shop.registration.add_folder(FIRM, "SECOND", FolderTerms())
+
+    def fail(*_: object) -> None:
+        raise DiedError
+
+    books.during = fail
+    for failures in (1, 2):
+        shop.execute("UPDATE folders SET refresh_at = NULL WHERE code = :code", code=FOLDER)
+        with contextlib.suppress(DiedError):
+            shop.referentials.refresh(shop.folder_id())
+        row = shop.row("SELECT *, now() AS now FROM folders WHERE code = :code", code=FOLDER)
+        assert row["refresh_failures"] == failures
+        assert (row["refresh_at"] - row["now"]).total_seconds() > 50 * failures
+    assert shop.sweep().refreshes == (shop.folder_id("SECOND"),)
 
 
 def test_a_refusal_of_access_holds_the_folder(shop: Workshop, loop: SimulatorHandle) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
+from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.referential import Kind, Page
 from passerelle.domain.states import MISSED, CaseState, Reason, Scope
 from passerelle.loop_api.client import Credentials
@@ -18,11 +19,18 @@ class Empty(ToldLoop):
     def __init__(self) -> None:
         super().__init__()
         self.reads: list[tuple[str, Kind]] = []
+        self.page: Page | Answer = Page((), 0)
 
-    def list_page(self, credentials: Credentials, folder: str, kind: Kind, skip: int) -> Page:  # noqa: ARG002 Loop's
+    def list_page(
+        self,
+        credentials: Credentials,  # noqa: ARG002 Loop's
+        folder: str,
+        kind: Kind,
+        skip: int,  # noqa: ARG002 idem
+    ) -> Page | Answer:
         self.reads.append((folder, kind))
         self.during()
-        return Page((), 0)
+        return self.page
 
 
 @pytest.fixture
@@ -115,6 +123,14 @@ def test_what_an_entry_misses_is_looked_for_every_quarter_of_an_hour(
     with shop.engine.begin() as connection:
         close_case(connection, case_id, CaseState.HEALED)
     assert rung(shop) == set()
+
+
+def test_what_loop_refuses_to_list_is_not_asked_for_at_once_again(
+    shop: Workshop, loop: Empty
+) -> None:
+    loop.page = Answer(Sort.REFUSED, "HTTP 400", 400)
+    missed(shop, "A1", Reason.UNKNOWN_ACCOUNT)
+    assert [refresh(shop, "A1"), refresh(shop, "A1")] == [True, False]
 
 
 def test_what_fails_is_not_looked_for_every_quarter_of_an_hour(shop: Workshop) -> None:

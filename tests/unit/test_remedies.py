@@ -3,9 +3,11 @@
 import re
 from typing import Any
 
+import click
 import pytest
 
 from config.settings import read_table
+from passerelle.cli.main import main
 from passerelle.domain.remedies import LANGUAGES, Facts, Remedy, parties, remedies, remedy
 from passerelle.domain.states import Reason
 
@@ -38,6 +40,22 @@ def test_a_remedy_names_the_same_commands_and_steps_in_both_languages(reason: Re
     english, french = of(reason).values()
     assert len(english.steps) == len(french.steps)
     assert COMMAND.findall(english.text) == COMMAND.findall(french.text)
+
+
+def test_every_command_that_a_remedy_names_is_there() -> None:
+    named = {
+        tuple(command.strip("`").split()[1:])
+        for entry in CATALOGUE.values()
+        for remedy_ in entry.values()
+        for step in remedy_.get("steps", ())
+        for command in COMMAND.findall(step)
+    }
+    assert len(named) > 5
+    for group, name in named:
+        with click.Context(main) as context:
+            found = main.get_command(context, group)
+        assert isinstance(found, click.Group)
+        assert name in found.commands
 
 
 def test_a_refusal_of_access_names_both_screens_folder_connector_and_collaborator() -> None:
