@@ -86,6 +86,7 @@ def _deliver(
         running.send([next(events)])
         count += 1
         running.processes.require_alive()
+        # What is measured is an entry alone, not a backlog.
         time.sleep(_APART_SECONDS)
         traffic.look()
     return count

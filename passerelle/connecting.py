@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from passerelle.domain.errors import PasserelleError
+from passerelle.domain.errors import PasserelleError, no_firm
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.key_trial import sentence
 from passerelle.domain.outcome import Answer, Sort
@@ -24,7 +24,7 @@ from passerelle.store.registry import owner_of_key
 from passerelle.store.revisions import heal_firm
 from passerelle.store.unanswered import back_off
 from passerelle.store.vault import Vault, VaultError
-from passerelle.turns import READING, Turns
+from passerelle.turns import BUSY, READING, Turns
 
 _MOST_FOLDERS = 50
 _ENOUGH = 5
@@ -32,7 +32,6 @@ _ENOUGH = 5
 
 _LOOK_SECONDS = 0.2
 _PAUSED = "The firm's keys are being replaced."
-_BUSY = "The firm's requests have no turn free just now; try again in a minute."
 _OTHER_DOMAIN = (
     "No folder shows these keys a journal that is known of it: they lead to another Loop domain, "
     "or no folder is activated for them in Loop Hub. Activate one; if the firm has moved to "
@@ -143,7 +142,7 @@ class Connecting:
         with self._engine.connect() as connection:
             firm = store.sealed_firm(connection, code)
         if firm is None:
-            raise ConnectingError(f"No firm {code} is registered: passerelle firm add {code}.")
+            raise ConnectingError(no_firm(code))
         return firm
 
     def _changed(self, firm: SealedFirm, change: KeyChange) -> FirmKeys:
@@ -164,7 +163,7 @@ class Connecting:
     def _in_turn(self, firm: SealedFirm, call: Callable[..., _T], *arguments: object) -> _T:
         with self._turns.turn(firm.id, READING) as granted:
             if not granted:
-                raise ConnectingError(_BUSY)
+                raise ConnectingError(BUSY)
             return call(*arguments)
 
     def _same_domain(self, firm: SealedFirm, keys: Credentials) -> None:
@@ -209,6 +208,7 @@ class Connecting:
                     raise ConnectingError(
                         "Entries of the firm are still being sent by the old keys; try again."
                     )
+                # They are awaited no longer than the lease; nothing tells when they are through.
                 time.sleep(_LOOK_SECONDS)
 
     @contextmanager

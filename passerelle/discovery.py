@@ -2,13 +2,13 @@
 
 from sqlalchemy import Engine
 
-from passerelle.domain.errors import PasserelleError
+from passerelle.domain.errors import PasserelleError, no_firm
 from passerelle.domain.outcome import Answer
 from passerelle.domain.referential import Page, Record
 from passerelle.loop_api.client import PAGE_SIZE, Credentials, Loop
 from passerelle.store.credentials import sealed_firm
 from passerelle.store.vault import Vault
-from passerelle.turns import READING, Turns
+from passerelle.turns import BUSY, READING, Turns
 
 
 class DiscoveryError(PasserelleError):
@@ -39,7 +39,7 @@ class Discovery:
         with self._engine.connect() as connection:
             keys = sealed_firm(connection, firm)
         if keys is None:
-            raise DiscoveryError(f"No firm {firm} is registered: passerelle firm add {firm}.")
+            raise DiscoveryError(no_firm(firm))
         credentials = Credentials.opened(keys, self._vault.open)
         found: dict[str, Record] = {}
         received = 0
@@ -53,11 +53,9 @@ class Discovery:
 
     def _page(self, firm_id: int, credentials: Credentials, skip: int) -> Page:
         with self._turns.turn(firm_id, READING) as granted:
-            said: Page | Answer | None = None
-            if granted:
-                said = self._loop.folder_page(credentials, self._route, skip)
-        if said is None:
-            raise DiscoveryError("The firm's requests have no turn free just now: try again.")
+            if not granted:
+                raise DiscoveryError(BUSY)
+            said = self._loop.folder_page(credentials, self._route, skip)
         if isinstance(said, Answer):
             raise DiscoveryError(f"Loop did not list the folders: {said.message}")
         with self._engine.begin() as connection:

@@ -29,40 +29,34 @@ class Prerequisites:
         self._engine = engine
         self._catalogue = catalogue
 
-    def examine(
-        self, firm: str, folder: str, today: dt.date, unasked: str | None
-    ) -> list[Finding] | None:
+    def examine(self, state: FolderState, today: dt.date, unasked: str | None) -> list[Finding]:
         """What stands for or against sending the folder's entries, as far as it is known.
 
-        `unasked`: why its lists could not be read just now; None where they were. None where no
-        such folder is registered.
+        `unasked`: why its lists could not be read just now; None where they were.
         """
+        names = f"{state.firm} {state.code}"
         with self._engine.connect() as connection:
-            state = store.folder_state(connection, firm, folder)
-            if state is None:
-                return None
-            found = [self._reachable(state, firm, folder, unasked)]
+            found = [self._reachable(state, unasked)]
             if state.refreshed_at is None:
                 wrong = "Neither the chart of accounts nor the journals have been read yet."
                 found.append(Finding("reference data", wrong, "See above; then check again."))
             else:
-                found += _lists(connection, state.id, f"{firm} {folder}")
+                found += _lists(connection, state.id, names)
                 found += _accounts(connection, state)
                 found += _journals(connection, state.id)
-            facts = Facts(Reason.AUXILIARY_COLLISION, firm, folder, "", state.connector)
-            found += _auxiliaries(connection, state.id, self._remedy(facts))
-            found.append(_period(state, today, f"{firm} {folder}"))
+            remedy_ = self._remedy(state, Reason.AUXILIARY_COLLISION, "")
+            found += _auxiliaries(connection, state.id, remedy_)
+            found.append(_period(state, today, names))
         return found
 
-    def _remedy(self, facts: Facts) -> str:
+    def _remedy(self, state: FolderState, reason: str, said: str) -> str:
+        facts = Facts(reason, state.firm, state.code, said, state.connector)
         return remedy(self._catalogue, "en", facts).text
 
-    def _reachable(
-        self, state: FolderState, firm: str, folder: str, unasked: str | None
-    ) -> Finding:
+    def _reachable(self, state: FolderState, unasked: str | None) -> Finding:
         if state.reason is not None:
-            facts = Facts(state.reason, firm, folder, state.said or "", state.connector)
-            return Finding("reachable", state.said, self._remedy(facts))
+            remedy_ = self._remedy(state, state.reason, state.said or "")
+            return Finding("reachable", state.said, remedy_)
         return Finding(
             "reachable",
             unasked and f"Loop could not be asked. {unasked}",

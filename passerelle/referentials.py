@@ -129,40 +129,30 @@ class Referentials:
             folder = refreshes.lease_refresh(connection, folder_id, seconds, asked=asked)
         if folder is None:
             return None
-        with ExitStack() as files:
+        try:
+            with ExitStack() as files:
+                return self._refresh(folder, files, accept=accept)
+        except _TakenAwayError:
+            return None
+        # Whatever it is, it goes on its way; the folder would be rung for again at once, and before
+        # the firm's other folders.
+        except BaseException:
+            with self._engine.begin() as connection:
+                now = refreshes.hold_refresh(connection, folder)
+                if now is not None:
+                    self._put_off(connection, folder, now, taken=False)
+            raise
 
-            def listing(kind: Kind) -> _Listing:
-                return _Listing(
-                    kind, files.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
-                )
-
-            try:
-                return self._refresh(folder, listing, accept=accept)
-            except _TakenAwayError:
-                return None
-            except Exception:
-                # Or it would be rung for again at once, and before the firm's other folders.
-                with self._engine.begin() as connection:
-                    now = refreshes.hold_refresh(connection, folder)
-                    if now is not None:
-                        self._put_off(connection, folder, now, taken=False)
-                raise
-            except BaseException:
-                # Nobody has to wait for the end of the lease of somebody who was interrupted.
-                with self._engine.begin() as connection:
-                    refreshes.drop_refresh(connection, folder)
-                raise
-
-    def _refresh(
-        self, folder: Refreshing, listing: Callable[[Kind], _Listing], *, accept: bool
-    ) -> Refreshed:
+    def _refresh(self, folder: Refreshing, files: ExitStack, *, accept: bool) -> Refreshed:
+        credentials = Credentials.opened(folder, self._vault.open)
         read: list[_Listing] = []
         flags: dict[Kind, str] = {}
         stopped: str | None = None
         # What failed the last time comes last, so that it keeps no other list from being read.
         for kind in sorted(Kind, key=lambda kind: kind in folder.flagged):
-            found = listing(kind)
-            failure = self._read(folder, found)
+            pages = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 closed with the others
+            found = _Listing(kind, files.enter_context(pages))
+            failure = self._read(folder, credentials, found)
             if failure is None:
                 read.append(found)
                 continue
@@ -200,7 +190,9 @@ class Referentials:
         at = now + dt.timedelta(seconds=refresh_delay(failures, self._chance()))
         refreshes.release_refresh(connection, folder, at, failures, taken=taken)
 
-    def _read(self, folder: Refreshing, listing: _Listing) -> Answer | None:
+    def _read(
+        self, folder: Refreshing, credentials: Credentials, listing: _Listing
+    ) -> Answer | None:
         """Read a list to its end; the Answer that ended it before.
 
         It ends with a page that is not full. That Loop heeds `skip` and `take` is not taken for
@@ -208,7 +200,7 @@ class Referentials:
         """
         received = 0
         while True:
-            page = self._page(folder, listing.kind, received)
+            page = self._page(folder, credentials, listing.kind, received)
             if isinstance(page, Answer):
                 return page
             new = listing.keep(page.records)
@@ -222,9 +214,10 @@ class Referentials:
             if page.received < PAGE_SIZE:
                 return None
 
-    def _page(self, folder: Refreshing, kind: Kind, skip: int) -> Page | Answer:
+    def _page(
+        self, folder: Refreshing, credentials: Credentials, kind: Kind, skip: int
+    ) -> Page | Answer:
         """A page, as soon as the firm has a turn for it; the Answer where Loop did not give it."""
-        credentials = Credentials.opened(folder, self._vault.open)
         end_by = time.monotonic() + _PATIENCE_SECONDS
         said: Page | Answer = _NO_TURN
         while True:
@@ -232,11 +225,11 @@ class Referentials:
                 with self._turns.turn(folder.firm_id, REFRESHING) as granted:
                     if granted:
                         said = self._loop.list_page(credentials, folder.code, kind, skip)
-                if granted and isinstance(said, Page):
-                    with self._engine.begin() as connection:
-                        self._turns.answered(connection, folder.firm_id)
-                    return said
-                if granted and isinstance(said, Answer):
+                if granted:
+                    if isinstance(said, Page):
+                        with self._engine.begin() as connection:
+                            self._turns.answered(connection, folder.firm_id)
+                        return said
                     said = self._heeded(folder, credentials, said)
                     if said.sort is not Sort.PAUSE:
                         return said
@@ -250,9 +243,12 @@ class Referentials:
         """
         if said.reason is Reason.CREDENTIALS_REFUSED:
             with self._turns.turn(folder.firm_id, READING) as granted:
-                passes = granted and self._loop.try_keys(credentials).sort is Sort.ACCEPTED
-            if passes:
+                tried = self._loop.try_keys(credentials) if granted else _NO_TURN
+            if tried.sort is Sort.ACCEPTED:
                 return replace(said, sort=Sort.REFUSED, reason=None)
+            # Without an answer nobody knows: the rest is put off.
+            if tried.reason is None:
+                return tried
         with self._engine.begin() as connection:
             if said.reason is not None and not refreshes.has_these_keys(connection, folder):
                 raise _TakenAwayError

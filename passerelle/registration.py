@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from passerelle.domain.errors import RegistrationError
+from passerelle.domain.errors import RegistrationError, no_firm
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.states import Reason
 from passerelle.store import credentials, registry
@@ -119,7 +119,7 @@ class Registration:
         """
         with self._engine.begin() as connection:
             if not registry.set_firm(connection, code, connector.strip() or None):
-                raise _no_firm(code)
+                raise RegistrationError(no_firm(code))
 
     def add_folder(self, firm_code: str, code: str, terms: FolderTerms) -> None:
         """Register a folder of a registered firm.
@@ -133,7 +133,7 @@ class Registration:
             with self._engine.begin() as connection:
                 firm_id = registry.registered_firm(connection, firm_code)
                 if firm_id is None:
-                    raise _no_firm(firm_code)
+                    raise RegistrationError(no_firm(firm_code))
                 near = registry.near_folder(connection, firm_id, code)
                 if near is not None:
                     raise RegistrationError(f"The folder is registered as {near} already.")
@@ -170,10 +170,6 @@ class Registration:
         if period is not None:
             _check_period(*period)
         return period is not None
-
-
-def _no_firm(code: str) -> RegistrationError:
-    return RegistrationError(f"No firm {code} is registered: passerelle firm add {code}.")
 
 
 def unregistered(firm: str, folder: str) -> RegistrationError:

@@ -23,8 +23,6 @@ _NOT_TO_BE_SENT = {
 }
 """Of these a release would send what may not be sent."""
 
-_MAY_BE_THERE = "Entry {entry} may be in Loop: look there, then `passerelle entry settle`."
-
 
 class RemediationError(PasserelleError):
     """The case or entry is not to be treated so; nothing was changed."""
@@ -54,9 +52,8 @@ class Remediation:
             refusal = _NOT_TO_BE_SENT.get(case.reason)
             if refusal is not None:
                 raise RemediationError(f"Case {case_id} cannot be released. {refusal}")
-            freed = close_case(connection, case_id, CaseState.RELEASED)
+            freed = _close(connection, case, Act.RELEASED, who, why)
             settle(connection, [entry for entry, _ in freed])
-            acts.record(connection, case, Act.RELEASED, who, why)
             left = acts.held(connection, case_id)
         return Released(len(freed), sorted({folder for _, folder in freed}), left)
 
@@ -74,8 +71,7 @@ class Remediation:
                     f"{held} entries wait on case {case_id}: `passerelle remediation show` tells "
                     "what cures it."
                 )
-            close_case(connection, case_id, CaseState.DISMISSED)
-            acts.record(connection, case, Act.DISMISSED, who, why)
+            _close(connection, case, Act.DISMISSED, who, why)
 
     def retry(self, entry: int, who: str) -> int:
         """Send a parked entry again, its cause being mended; its folder.
@@ -90,17 +86,13 @@ class Remediation:
                 raise RemediationError(f"Entry {entry} cannot be sent again. {refusal}")
             if parked.holds:
                 raise RemediationError(
-                    f"Its whole {parked.scope} waits on case {parked.case_id}: "
-                    f"`passerelle remediation release {parked.case_id}`."
+                    f"Its whole {parked.scope} waits on case {parked.case.id}: "
+                    f"`passerelle remediation release {parked.case.id}`."
                 )
-            move(
-                connection,
-                [entry],
-                {State.PARKED},
-                Change(State.RECEIVED, message=f"{who} retries it."),
-            )
+            change = Change(State.RECEIVED, message=f"{who} retries it.")
+            move(connection, [entry], {State.PARKED}, change)
             settle(connection, [entry])
-            self._close_if_empty(connection, parked, Act.RELEASED, who)
+            _close_if_empty(connection, parked, Act.RELEASED, who, None)
         return parked.folder_id
 
     def discard(self, entry: int, who: str, why: str) -> None:
@@ -113,17 +105,24 @@ class Remediation:
             parked = _parked(connection, entry)
             change = Change(State.DISCARDED, parked.reason, f"{who} discards it: {why}")
             move(connection, [entry], {State.PARKED}, change)
-            self._close_if_empty(connection, parked, Act.DISMISSED, who, why)
+            _close_if_empty(connection, parked, Act.DISMISSED, who, why)
 
-    @staticmethod
-    def _close_if_empty(
-        connection: Connection, parked: Parked, act: Act, who: str, why: str | None = None
-    ) -> None:
-        """A case that was about this entry, and holds no other, is over."""
-        case = acts.lock_case(connection, parked.case_id)
-        if case is not None and not parked.holds and not acts.held(connection, case.id):
-            close_case(connection, case.id, CaseState(act))
-            acts.record(connection, case, act, who, why)
+
+def _close(
+    connection: Connection, case: CaseRow, act: Act, who: str, why: str | None
+) -> list[tuple[int, int]]:
+    """End a case by an act that is recorded; what it freed."""
+    freed = close_case(connection, case.id, CaseState(act))
+    acts.record(connection, case, act, who, why)
+    return freed
+
+
+def _close_if_empty(
+    connection: Connection, parked: Parked, act: Act, who: str, why: str | None
+) -> None:
+    """A case that was about this entry, and holds no other, is over."""
+    if not parked.holds and not acts.held(connection, parked.case.id):
+        _close(connection, parked.case, act, who, why)
 
 
 def _parked(connection: Connection, entry: int) -> Parked:
@@ -132,7 +131,9 @@ def _parked(connection: Connection, entry: int) -> Parked:
     if parked is None:
         raise RemediationError(f"Entry {entry} is not parked: nothing waits for a person.")
     if parked.open:
-        raise RemediationError(_MAY_BE_THERE.format(entry=entry))
+        raise RemediationError(
+            f"Entry {entry} may be in Loop: look there, then `passerelle entry settle`."
+        )
     return parked
 
 

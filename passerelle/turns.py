@@ -10,6 +10,9 @@ from sqlalchemy import Connection, Engine
 
 from passerelle.store import outages, pauses
 
+BUSY = "The firm's requests have no turn free just now; try again in a minute."
+"""For a person who has asked for something and was sent away."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:

@@ -8,6 +8,7 @@ import click
 from config.settings import read_table
 from passerelle.cli import deployment
 from passerelle.cli.broker import ring
+from passerelle.cli.options import why_option
 from passerelle.cli.output import (
     Columns,
     json_option,
@@ -123,11 +124,9 @@ def release(case: int, why: str | None) -> None:
 
 @remediation.command()
 @click.argument("case", type=int)
-@click.option("--why", required=True, help="Kept with the case.")
+@why_option("Kept with the case.")
 def dismiss(case: int, why: str) -> None:
     """Close CASE, on which no entry waits."""
-    if not why.strip():
-        raise click.BadParameter("is blank", param_hint="--why")
     deployment.runtime().remediation.dismiss(case, deployment.who(), why)
     click.echo(f"Case {case} is dismissed.")
 

@@ -12,6 +12,7 @@ from passerelle.cli import deployment
 from passerelle.cli.broker import ring
 from passerelle.cli.cases import with_remedy
 from passerelle.cli.deployment import who
+from passerelle.cli.options import why_option
 from passerelle.cli.output import (
     Columns,
     encode,
@@ -81,14 +82,12 @@ def show(id_: str, *, as_json: bool) -> None:
 @entry.command(name="settle")
 @click.argument("id_", metavar="ID")
 @click.option("--in-loop/--not-in-loop", default=None, required=True, help="What you found there.")
-@click.option("--why", required=True, help="How you know; kept with the entry.")
+@why_option("How you know; kept with the entry.")
 def settle(id_: str, *, in_loop: bool, why: str) -> None:
     """Say whether an entry is in Loop that nobody else can tell of.
 
     In Loop: it is synced. Not in Loop: it is sent again.
     """
-    if not why.strip():
-        raise click.BadParameter("is blank", param_hint="--why")
     runtime = deployment.runtime()
     with queries.reading(runtime.engine) as connection:
         row = _find(connection, id_)
@@ -111,11 +110,9 @@ def retry(id_: str) -> None:
 
 @entry.command()
 @click.argument("id_", metavar="ID")
-@click.option("--why", required=True, help="Kept with the entry.")
+@why_option("Kept with the entry.")
 def discard(id_: str, *, why: str) -> None:
     """Drop a parked entry for good: it will not be in Loop."""
-    if not why.strip():
-        raise click.BadParameter("is blank", param_hint="--why")
     runtime = deployment.runtime()
     with queries.reading(runtime.engine) as connection:
         row = _find(connection, id_)

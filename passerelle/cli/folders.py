@@ -9,7 +9,7 @@ from passerelle.cli.findings import any_grave, as_rows, print_findings
 from passerelle.cli.output import json_option, print_json, print_rows
 from passerelle.cli.referentials import folder_state, why_not
 from passerelle.domain.errors import PasserelleError, RegistrationError
-from passerelle.registration import FolderTerms, unregistered
+from passerelle.registration import FolderTerms
 from passerelle.store import queries
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -81,21 +81,22 @@ def discover(firm: str, *, as_json: bool) -> None:
     found = runtime.discovery.folders(firm)
     with queries.reading(runtime.engine) as connection:
         known = {row["code"] for row in queries.folders(connection, firm) if row["registered_at"]}
-    rows: list[dict[str, object]] = []
-    refused = 0
+    rows = []
     for one in found:
-        row = {"firm": firm, "code": one.code, "name": one.label, "new": one.code not in known}
-        if row["new"]:
+        new, refused = one.code not in known, None
+        if new:
             try:
                 runtime.registration.add_folder(firm, one.code, FolderTerms(one.label or None))
             except RegistrationError as error:
-                row |= {"new": False, "refused": str(error)}
-                refused += 1
-        rows.append({"refused": None, **row})
+                new, refused = False, str(error)
+        rows.append(
+            {"firm": firm, "code": one.code, "name": one.label, "new": new, "refused": refused}
+        )
     columns = {"code": "code", "name": "name", "new": "new", "refused": "refused"}
     print_rows(rows, columns, as_json=as_json)
-    if refused:
-        raise PasserelleError(f"{refused} of {len(found)} folders could not be registered.")
+    count = sum(row["refused"] is not None for row in rows)
+    if count:
+        raise PasserelleError(f"{count} of {len(found)} folders could not be registered.")
 
 
 @folder.command()
@@ -110,11 +111,11 @@ def check(context: click.Context, firm: str, code: str, *, as_json: bool) -> Non
     """
     runtime = deployment.runtime()
     done = runtime.referentials.refresh(folder_state(runtime, firm, code).id, asked=True)
-    unasked = why_not(folder_state(runtime, firm, code)) if done is None else done.stopped
+    # Reading may have put it on hold.
+    state = folder_state(runtime, firm, code)
+    unasked = why_not(state) if done is None else done.stopped
     today = dt.datetime.now(dt.UTC).date()
-    findings = runtime.prerequisites.examine(firm, code, today, unasked)
-    if findings is None:
-        raise unregistered(firm, code)
+    findings = runtime.prerequisites.examine(state, today, unasked)
     grave = any_grave(findings)
     if as_json:
         rows = as_rows(findings)

@@ -7,3 +7,8 @@ class PasserelleError(Exception):
 
 class RegistrationError(PasserelleError):
     """A firm or folder cannot be registered so."""
+
+
+def no_firm(code: str) -> str:
+    """What is said where a firm is not registered."""
+    return f"No firm {code} is registered: passerelle firm add {code}."

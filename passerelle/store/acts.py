@@ -64,7 +64,7 @@ def lock_case(connection: Connection, case_id: int) -> CaseRow | None:
 class Parked:
     """A parked entry. `open`: it may be in Loop. `holds`: its case holds the whole `scope`."""
 
-    case_id: int
+    case: CaseRow
     folder_id: int
     reason: Reason
     scope: Scope
@@ -73,13 +73,13 @@ class Parked:
 
 
 _PARKED = text("""
-SELECT e.case_id, e.folder_id, e.reason, c.scope,
+SELECT e.folder_id, e.reason, c.scope,
     e.doubted OR EXISTS (
         SELECT FROM attempts a WHERE a.entry = e.id AND a.closed_at IS NULL) AS open,
     e.case_id IN (fo.held_by, f.held_by) IS TRUE AS holds
 FROM entries e JOIN cases c ON c.id = e.case_id
 JOIN folders fo ON fo.id = e.folder_id JOIN firms f ON f.id = e.firm_id
-WHERE e.id = :entry AND e.state = 'parked'
+WHERE e.id = :entry AND e.state = 'parked' AND e.case_id = :case_id
 FOR UPDATE OF e
 """)
 
@@ -89,14 +89,13 @@ def lock_parked(connection: Connection, entry: int) -> Parked | None:
     case_id = connection.execute(
         text("SELECT case_id FROM entries WHERE id = :entry"), {"entry": entry}
     ).scalar_one_or_none()
-    if case_id is None:
+    case = None if case_id is None else lock_case(connection, case_id)
+    if case is None:
         return None
-    lock_case(connection, case_id)
-    row = connection.execute(_PARKED, {"entry": entry}).one_or_none()
+    row = connection.execute(_PARKED, {"entry": entry, "case_id": case.id}).one_or_none()
     if row is None:
         return None
-    reason, scope = Reason(row.reason), Scope(row.scope)
-    return Parked(row.case_id, row.folder_id, reason, scope, row.open, row.holds)
+    return Parked(case, row.folder_id, Reason(row.reason), Scope(row.scope), row.open, row.holds)
 
 
 def held(connection: Connection, case_id: int) -> list[int]:

@@ -49,8 +49,8 @@ def lock_imports(connection: Connection, firm_id: int) -> None:
 _FORGET = [
     text("SELECT id FROM folders WHERE firm_id = :firm_id ORDER BY id FOR UPDATE"),
     text(
-        "UPDATE folders SET lease = NULL, lease_until = NULL, refresh_lease = NULL, "
-        "refresh_lease_until = NULL, refreshed_at = NULL, refresh_at = NULL "
+        "UPDATE folders SET lease = NULL, lease_until = NULL, refreshed_at = NULL, "
+        "refresh_at = NULL "
         "WHERE firm_id = :firm_id"
     ),
     # By folder, as its key is; the firm waits meanwhile.

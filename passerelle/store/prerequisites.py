@@ -114,6 +114,8 @@ class FolderState:
     """
 
     id: int
+    firm: str
+    code: str
     create_accounts: bool
     open_from: dt.date | None
     open_to: dt.date | None
@@ -128,8 +130,8 @@ def folder_state(connection: Connection, firm: str, folder: str) -> FolderState 
     """None: no such folder is registered."""
     row = connection.execute(
         text("""
-        SELECT fo.id, fo.create_accounts, fo.open_from, fo.open_to, fo.refreshed_at,
-               f.connector, c.reason, c.message AS said,
+        SELECT fo.id, f.code AS firm, fo.code, fo.create_accounts, fo.open_from, fo.open_to,
+               fo.refreshed_at, f.connector, c.reason, c.message AS said,
                coalesce(o.message, CASE WHEN f.paused_until > now() THEN f.pause_reason END) AS away
         FROM folders fo JOIN firms f ON f.id = fo.firm_id
         LEFT JOIN cases c ON c.id = coalesce(f.held_by, fo.held_by)

@@ -116,17 +116,6 @@ def has_these_keys(connection: Connection, folder: Refreshing) -> bool:
     return found.first() is not None
 
 
-def drop_refresh(connection: Connection, folder: Refreshing) -> None:
-    """Give the folder back as it was."""
-    connection.execute(
-        text(
-            "UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL "
-            "WHERE id = :folder_id AND refresh_lease = :lease"
-        ),
-        {"folder_id": folder.id, "lease": folder.lease},
-    )
-
-
 _RELEASE = text("""
 UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL, refresh_at = :at,
     refresh_failures = :failures,

@@ -364,6 +364,16 @@ def test_a_key_that_may_not_read_one_list_is_no_refused_key(
     assert shop.cases() == []
 
 
+def test_keys_that_could_not_be_tried_hold_nothing(shop: Workshop, loop: SimulatorHandle) -> None:
+    loop.set_faults(
+        {"fault": "api_key_forbidden", "route": "tiersSalarie"},
+        {"fault": "http_503", "route": "getImportStatus"},
+    )
+    assert refresh(shop).stopped == "HTTP 503"
+    assert shop.cases() == []
+    assert folder_row(shop)["refresh_failures"] == 1
+
+
 def test_refused_keys_hold_the_firm(shop: Workshop, loop: SimulatorHandle) -> None:
     loop.set_faults({"fault": "api_key_refused"})
     assert refresh(shop).stopped == "la clé d'API est invalide ou inactive"
