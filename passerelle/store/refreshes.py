@@ -57,6 +57,12 @@ RETURNING fo.id, fo.code, fo.refresh_lease AS lease, f.id AS firm_id, f.api_key,
 """)  # noqa: S608 idem
 
 
+_HEARD = text("""
+UPDATE folders SET refresh_rung_at = NULL
+WHERE id = :folder_id AND refresh_rung_at IS NOT NULL
+""")
+
+
 def lease_refresh(
     connection: Connection, folder_id: int, seconds: float, *, asked: bool
 ) -> Refreshing | None:
@@ -70,6 +76,8 @@ def lease_refresh(
     }
     row = connection.execute(_LEASE, values).one_or_none()
     if row is None:
+        # A bell came in vain: the firm's next one need not wait for it.
+        connection.execute(_HEARD, {"folder_id": folder_id})
         return None
     fields = row._asdict()
     return Refreshing(**fields | {"flagged": frozenset(map(Kind, fields["flagged"]))})

@@ -87,6 +87,15 @@ def test_a_bell_that_was_lost_is_rung_again(shop: Workshop) -> None:
     assert rung(shop) == ids(shop, "A1", "B1")
 
 
+def test_a_bell_that_came_in_vain_does_not_delay_the_firms_next(shop: Workshop) -> None:
+    rung(shop)
+    pause = "UPDATE firms SET paused_until = {} WHERE code = 'A'"
+    shop.execute(pause.format("now() + interval '1 h'"))
+    assert not refresh(shop, "A1")
+    shop.execute(pause.format("NULL"))
+    assert rung(shop) == ids(shop, "A1")
+
+
 def test_while_one_folder_of_a_firm_is_read_no_other_is_rung_for(
     shop: Workshop, loop: Empty
 ) -> None:
