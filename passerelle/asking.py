@@ -13,7 +13,7 @@ from passerelle.domain.verdict import Strategy, Verdict
 from passerelle.lookup import NO_TURN, Lookup
 from passerelle.observe import log
 from passerelle.store import absence, questions
-from passerelle.store.cases import Cause, hold, of_entry, open_case
+from passerelle.store.cases import Cause, hold, of_entry, open_case, refused
 from passerelle.store.imports import apply, end_if_read, lock_import
 from passerelle.store.pauses import LONGEST_WAIT
 from passerelle.store.questions import Question, Seen, Sent
@@ -379,10 +379,12 @@ def _is_twice(seen: Seen, sent: Sent) -> bool:
 
 def _park(connection: Connection, question: Question, reason: Reason, message: str) -> None:
     """While the attempt is open, nothing is sent again before a person has settled it."""
+    place = (question.firm_id, question.sent.folder_id)
     if reason is Reason.LANDED_DIFFERENTLY:
         # What made this entry land so may do it to the others of its folder.
-        place = (question.firm_id, question.sent.folder_id)
         case_id = hold(connection, Cause(Scope.FOLDER, *place, reason, message))
+    elif reason is Reason.REFUSED_BY_LOOP:
+        case_id = open_case(connection, refused(*place, message))
     else:
         case_id = open_case(connection, _cause(question, reason, message))
     change = Change(State.PARKED, reason, message, case_id, question.import_id)

@@ -302,7 +302,7 @@ class _Folder:
             return None
         message = f"No firm {self._firm.code} is registered: passerelle firm add."
         cause = Cause(Scope.FIRM, self._firm.id, None, Reason.UNKNOWN_FIRM, message)
-        return Hold(hold(self._connection, cause), cause.reason, message)
+        return hold_of(self._connection, hold(self._connection, cause))
 
     def _register_auxiliaries(self, arriving: Sequence[_Arriving]) -> set[str]:
         codes: dict[str, str] = {}

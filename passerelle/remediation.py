@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from passerelle.domain.errors import PasserelleError
-from passerelle.domain.states import CaseState, Reason, State
+from passerelle.domain.states import Reason, State
 from passerelle.store import acts
-from passerelle.store.acts import Act, CaseRow, Parked
-from passerelle.store.cases import close_case
-from passerelle.store.revisions import settle
+from passerelle.store.acts import Parked
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Ending
+from passerelle.store.revisions import end_case, settle
 from passerelle.store.transitions import Change, move
 
 _NOT_TO_BE_SENT = {
@@ -45,33 +46,34 @@ class Remediation:
         """Close a case; what waits on it is sent again, in order and at the firm's pace.
 
         Raises:
-            RemediationError: there is no such case, it is closed, or nothing of it may be sent.
+            CaseError: there is no such case, or it is closed.
+            RemediationError: nothing of it may be sent.
         """
         with self._engine.begin() as connection:
-            case = _open(connection, case_id)
+            case = acts.lock_open_case(connection, case_id)
             refusal = _NOT_TO_BE_SENT.get(case.reason)
             if refusal is not None:
                 raise RemediationError(f"Case {case_id} cannot be released. {refusal}")
-            freed = _close(connection, case, Act.RELEASED, who, why)
-            settle(connection, [entry for entry, _ in freed])
+            freed = end_case(connection, case_id, Ending(Act.RELEASED, who, why))
             left = acts.held(connection, case_id)
-        return Released(len(freed), sorted({folder for _, folder in freed}), left)
+        return Released(freed.entries, freed.folders, left)
 
     def dismiss(self, case_id: int, who: str, why: str) -> None:
         """Close a case on which no entry waits.
 
         Raises:
-            RemediationError: there is no such case, it is closed, or entries wait on it.
+            CaseError: there is no such case, or it is closed.
+            RemediationError: entries wait on it.
         """
         with self._engine.begin() as connection:
-            case = _open(connection, case_id)
+            acts.lock_open_case(connection, case_id)
             held = len(acts.held(connection, case_id))
             if held:
                 raise RemediationError(
                     f"{held} entries wait on case {case_id}: `passerelle remediation show` tells "
                     "what cures it."
                 )
-            _close(connection, case, Act.DISMISSED, who, why)
+            end_case(connection, case_id, Ending(Act.DISMISSED, who, why))
 
     def retry(self, entry: int, who: str) -> int:
         """Send a parked entry again, its cause being mended; its folder.
@@ -89,10 +91,11 @@ class Remediation:
                     f"Its whole {parked.scope} waits on case {parked.case.id}: "
                     f"`passerelle remediation release {parked.case.id}`."
                 )
-            change = Change(State.RECEIVED, message=f"{who} retries it.")
+            told = f"{who} retries it."
+            change = Change(State.RECEIVED, message=told, freed_by=parked.case.id)
             move(connection, [entry], {State.PARKED}, change)
             settle(connection, [entry])
-            _close_if_empty(connection, parked, Act.RELEASED, who, None)
+            _end_if_empty(connection, parked, Ending(Act.RELEASED, who))
         return parked.folder_id
 
     def discard(self, entry: int, who: str, why: str) -> None:
@@ -105,24 +108,13 @@ class Remediation:
             parked = _parked(connection, entry)
             change = Change(State.DISCARDED, parked.reason, f"{who} discards it: {why}")
             move(connection, [entry], {State.PARKED}, change)
-            _close_if_empty(connection, parked, Act.DISMISSED, who, why)
+            _end_if_empty(connection, parked, Ending(Act.DISMISSED, who, why))
 
 
-def _close(
-    connection: Connection, case: CaseRow, act: Act, who: str, why: str | None
-) -> list[tuple[int, int]]:
-    """End a case by an act that is recorded; what it freed."""
-    freed = close_case(connection, case.id, CaseState(act))
-    acts.record(connection, case, act, who, why)
-    return freed
-
-
-def _close_if_empty(
-    connection: Connection, parked: Parked, act: Act, who: str, why: str | None
-) -> None:
+def _end_if_empty(connection: Connection, parked: Parked, ending: Ending) -> None:
     """A case that was about this entry, and holds no other, is over."""
     if not parked.holds and not acts.held(connection, parked.case.id):
-        _close(connection, parked.case, act, who, why)
+        end_case(connection, parked.case.id, ending)
 
 
 def _parked(connection: Connection, entry: int) -> Parked:
@@ -135,13 +127,3 @@ def _parked(connection: Connection, entry: int) -> Parked:
             f"Entry {entry} may be in Loop: look there, then `passerelle entry settle`."
         )
     return parked
-
-
-def _open(connection: Connection, case_id: int) -> CaseRow:
-    """The case, locked behind what it holds."""
-    case = acts.lock_case(connection, case_id)
-    if case is None:
-        raise RemediationError(f"There is no case {case_id}.")
-    if case.state is not CaseState.OPEN:
-        raise RemediationError(f"Case {case_id} is {case.state} already.")
-    return case

@@ -17,6 +17,7 @@ from passerelle.discovery import Discovery
 from passerelle.domain.limits import Limits
 from passerelle.domain.nights import Night
 from passerelle.followup import FollowUp, FollowUpTerms
+from passerelle.healing import Healing
 from passerelle.intake import Intake
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
@@ -195,6 +196,11 @@ class Runtime:
     @cached_property
     def prerequisites(self) -> Prerequisites:
         return Prerequisites(self.engine, read_table("remedies"))
+
+    @cached_property
+    def healing(self) -> Healing:
+        lease_seconds = self.settings.lease_seconds
+        return Healing(self.engine, self.loop, self.vault, self.turns, lease_seconds, self._chance)
 
     @cached_property
     def remediation(self) -> Remediation:

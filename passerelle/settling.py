@@ -4,8 +4,9 @@ from sqlalchemy import Engine, text
 
 from passerelle.domain.errors import PasserelleError
 from passerelle.domain.outcome import DONE
-from passerelle.domain.states import CaseState, Closing, State
-from passerelle.store.cases import close_case, lock_held
+from passerelle.domain.states import Closing, State
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Ending, close_case, lock_held
 from passerelle.store.doubts import believe
 from passerelle.store.imports import end_if_read, lock_import
 from passerelle.store.questions import close_attempts, undecided_in
@@ -52,7 +53,7 @@ class Settling:
             move(connection, [entry], {before}, change)
             freed = []
             if row.case_id is not None and not undecided_in(connection, row.case_id):
-                freed = close_case(connection, row.case_id, CaseState.RELEASED)
+                freed = close_case(connection, row.case_id, Ending(Act.RELEASED, who, why))
             settle(connection, [entry, *(one for one, _ in freed)])
             if before is State.POSTED and row.status == DONE:
                 # It was the sample that the others waited for.

@@ -1,7 +1,7 @@
 """Finding lost work: what is due, or whose lease ran out, rings again (engine rules 3 and 22)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
@@ -19,13 +19,16 @@ MOST = 1000
 
 POLLS_A_MESSAGE = 20
 
+_MOST_CASES = 50
+"""A firm may have a case in each of its folders at once; what is over comes among the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bells:
     """Whom to ring for: folders to deliver; imports and entries to ask about, in groups.
 
     `probe`: whether Loop, which is down, is to be asked if it is back. `refreshes`: folders whose
-    reference data are to be read.
+    reference data are to be read. `cases`: whether they are over, and which are.
     """
 
     folders: tuple[int, ...] = ()
@@ -33,6 +36,7 @@ class Bells:
     entries: tuple[tuple[int, ...], ...] = ()
     probe: bool = False
     refreshes: tuple[int, ...] = ()
+    cases: sweep.Cases = field(default_factory=sweep.Cases)
 
 
 class Upkeep:
@@ -53,9 +57,12 @@ class Upkeep:
             questions = sweep.entries_to_ask(connection, MOST)
             probe = outages.take_probe(connection)
             refreshes = sweep.folders_to_refresh(connection)
+            cases = sweep.Cases() if stopped else sweep.cases_to_ring(connection, _MOST_CASES)
         if stopped:
             log.error("the database went back: nothing is sent before `passerelle db restored`")
-        return Bells(tuple(folders), _groups(polls), _groups(questions), probe, tuple(refreshes))
+        return Bells(
+            tuple(folders), _groups(polls), _groups(questions), probe, tuple(refreshes), cases
+        )
 
     def _take_back(self) -> bool:
         """Take the entries of one dead delivery from it; whether there was one."""

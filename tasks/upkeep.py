@@ -2,7 +2,18 @@
 
 from tasks.base import UseCaseTask
 from tasks.bells import ring, ring_for_folders
-from tasks.names import ASK, DELIVERY, FOLLOW_UP, PROBE, REFERENTIALS, REFRESH, SWEEP
+from tasks.names import (
+    ASK,
+    DELIVERY,
+    FOLLOW_UP,
+    PROBE,
+    PROBE_CASE,
+    REFERENTIALS,
+    REFRESH,
+    RELEASE_CASE,
+    REMEDIATION,
+    SWEEP,
+)
 
 
 class Sweep(UseCaseTask):
@@ -16,3 +27,5 @@ class Sweep(UseCaseTask):
             ring(self.app, PROBE, DELIVERY, [[]])
         ring(self.app, ASK, DELIVERY, ([list(group)] for group in bells.entries))
         ring(self.app, REFRESH, REFERENTIALS, ([folder] for folder in bells.refreshes))
+        ring(self.app, RELEASE_CASE, REMEDIATION, ([case] for case in bells.cases.over))
+        ring(self.app, PROBE_CASE, REMEDIATION, ([case] for case in bells.cases.to_probe))

@@ -16,11 +16,16 @@ from tasks.delivery import Ask, Deliver, FollowUp, Probe
 from tasks.intake import Keep, Reconcile, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
 from tasks.referentials import Refresh
+from tasks.remediation import ProbeCase, ReleaseCase
 from tasks.upkeep import Sweep
 from workers import broker
 from workers.schedule import Every
 
-TASKS = (Submit, SubmitMany, Reconcile, Keep, Deliver, FollowUp, Ask, Probe, Refresh, Sweep)
+TASKS = (
+    *(Submit, SubmitMany, Reconcile, Keep),
+    *(Deliver, FollowUp, Ask, Probe),
+    *(ProbeCase, ReleaseCase, Refresh, Sweep),
+)
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:

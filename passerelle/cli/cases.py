@@ -19,6 +19,7 @@ from passerelle.cli.output import (
 )
 from passerelle.domain.errors import PasserelleError
 from passerelle.domain.remedies import Facts, Remedy, remedies
+from passerelle.healing import Progress
 from passerelle.store import queries
 from passerelle.store.queries import Row
 
@@ -76,7 +77,7 @@ def show(case: int, *, as_json: bool) -> None:
 
 
 _FACTS = ("id", "state", "scope", "firm", "folder", "reason", "message", "held", "opened_at",
-          "closed_at")  # fmt: skip
+          "closed_at", "last_probe_at", "probe_at", "probe_entry")  # fmt: skip
 _HEADINGS = {"en": "What to do", "fr": "Que faire"}
 
 
@@ -103,6 +104,34 @@ def _entries(document: dict[str, Any]) -> Iterator[str]:
         yield shown(f"  {entry['id']}  {entry['entry_id']}, revision {entry['revision']}")
     if len(entries) > _MOST_SHOWN:
         yield f"  and {len(entries) - _MOST_SHOWN} more: --json has all"
+
+
+@remediation.command()
+@click.argument("case", type=int)
+@click.pass_context
+def probe(context: click.Context, case: int) -> None:
+    """Ask Loop at once whether the cause of CASE is over; then what waits is sent by itself.
+
+    Loop is read first. If it does not refuse, one entry is sent to see. The exit code is 1 if the
+    cause is not over.
+    """
+    runtime = deployment.runtime()
+    seen = runtime.healing.probe_for(case, deployment.who())
+    match seen.progress:
+        case Progress.SENT:
+            click.echo(
+                f"Loop lets it pass: entry #{seen.entry} is sent to see. Once it is in Loop, case "
+                f"{case} heals by itself."
+            )
+        case Progress.HEALED:
+            click.echo(f"Case {case} is healed.")
+        case Progress.REFUSED:
+            click.echo(f"Loop still refuses: {seen.message}", err=True)
+        case Progress.NOT_NOW:
+            click.echo(f"Loop did not say: {seen.message}", err=True)
+    ring(runtime.settings, seen.folders)
+    if seen.progress in {Progress.REFUSED, Progress.NOT_NOW}:
+        context.exit(1)
 
 
 @remediation.command()

@@ -10,6 +10,7 @@ RETRY_AFTER_CAP = A_DAY
 POLL_FIRST, POLL_CAP = 1.0, 3600.0
 ASK_FIRST, ASK_CAP = 10.0, 3600.0
 REFRESH_FIRST, REFRESH_CAP = 60.0, 3600.0
+PROBE_FIRST, PROBE_CAP = 60.0, 3600.0
 
 
 def _doubled(first: float, cap: float, times: int) -> float:
@@ -42,3 +43,11 @@ def ask_delay(asked: int, chance: float) -> float:
 def refresh_delay(failures: int, chance: float) -> float:
     """Seconds until reference data are read again after so many failures in a row, 1 or more."""
     return _doubled(REFRESH_FIRST, REFRESH_CAP, failures - 1) * (0.9 + 0.2 * chance)
+
+
+def probe_delay(probes: int, chance: float) -> float:
+    """Seconds until a refusal is looked at again, after so many probes (0: none yet).
+
+    Doubled each time: who gives access waits no longer for it than it was refused before.
+    """
+    return _doubled(PROBE_FIRST, PROBE_CAP, probes) * (0.9 + 0.2 * chance)

@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from passerelle.domain.states import Closing, Reason, Scope, State
+from passerelle.domain.states import PROBED, Closing, Reason, State
 
 
 class Sort(enum.StrEnum):
@@ -55,31 +55,23 @@ class Answer:
 class Outcome:
     """What becomes of every entry of an import request.
 
-    `closing` None leaves the attempts open: nothing is sent again before Loop was asked. `scope`
-    says what case is opened; `hold` that the whole scope waits on it; `halve` that the entries
+    `closing` None leaves the attempts open: nothing is sent again before Loop was asked. `reason`
+    says what case is opened; `hold` that whatever it concerns waits on it; `halve` that the entries
     go again in two halves; `pause` that the firm is left alone for a while.
     """
 
     to: State
     closing: Closing | None = None
     reason: Reason | None = None
-    scope: Scope | None = None
     hold: bool = False
     halve: bool = False
     pause: bool = False
 
 
-_SCOPES = {
-    Reason.ACCESS_DENIED: Scope.FOLDER,
-    Reason.UNKNOWN_FOLDER: Scope.FOLDER,
-    Reason.CREDENTIALS_REFUSED: Scope.FIRM,
-}
-
-
 def _person(reason: Reason | None, closing: Closing) -> Outcome:
-    if reason is None:
-        raise ValueError("a person is needed, but for what?")
-    return Outcome(State.PARKED, closing, reason, _SCOPES[reason], hold=True)
+    if reason not in PROBED:
+        raise ValueError(f"a person is needed, but for what? {reason}")
+    return Outcome(State.PARKED, closing, reason, hold=True)
 
 
 def of_post(answer: Answer, entries: int) -> Outcome:
@@ -92,7 +84,7 @@ def of_post(answer: Answer, entries: int) -> Outcome:
         case Sort.PERSON:
             return _person(answer.reason, Closing.REFUSED)
         case Sort.REFUSED if entries == 1:
-            return Outcome(State.PARKED, Closing.REFUSED, Reason.REFUSED_BY_LOOP, Scope.FOLDER)
+            return Outcome(State.PARKED, Closing.REFUSED, Reason.REFUSED_BY_LOOP)
         case Sort.REFUSED:
             return Outcome(State.WAITING, Closing.REFUSED, halve=True)
         case Sort.UNKNOWN:

@@ -40,6 +40,9 @@ UNSENT = frozenset({State.RECEIVED, State.WAITING})
 
 FINAL = frozenset(state for state, ways in TRANSITIONS.items() if not ways)
 
+UNSETTLED = frozenset(State) - FINAL - {State.PARKED}
+"""On its way: a release of such entries is not over."""
+
 
 class Reason(enum.StrEnum):
     """Why an entry is parked or a case is open."""
@@ -75,6 +78,9 @@ MISSED = frozenset(
     }
 )
 """What the folder's reference data lack: reading them anew may show the cure."""
+
+PROBED = frozenset({Reason.ACCESS_DENIED, Reason.UNKNOWN_FOLDER, Reason.CREDENTIALS_REFUSED})
+"""What Loop itself can be asked about: whether it is over (rule 18)."""
 
 
 class Scope(enum.StrEnum):

@@ -1,43 +1,16 @@
-"""What people have done about cases."""
+"""Cases and parked entries as whoever acts on them finds them: locked, what holds them before."""
 
-import enum
 from dataclasses import dataclass
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    ForeignKeyConstraint,
-    Index,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import Connection, text
 
+from passerelle.domain.errors import PasserelleError
 from passerelle.domain.states import CaseState, Reason, Scope
 from passerelle.store.cases import lock_held
-from passerelle.store.models import id_, metadata, one_of, since
 
 
-class Act(enum.StrEnum):
-    RELEASED = "released"
-    DISMISSED = "dismissed"
-
-
-case_acts = Table(
-    "case_acts",
-    metadata,
-    id_(),
-    Column("firm_id", BigInteger, nullable=False),
-    Column("case_id", BigInteger, nullable=False),
-    Column("act", Text, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("why", Text),
-    since("at"),
-    ForeignKeyConstraint(["firm_id", "case_id"], ["cases.firm_id", "cases.id"]),
-    one_of("act", Act),
-    Index("ix_case_acts_case_id", "case_id"),
-)
+class CaseError(PasserelleError):
+    """There is no such case, or nothing is to be done about it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +31,20 @@ def lock_case(connection: Connection, case_id: int) -> CaseRow | None:
     if row is None:
         return None
     return CaseRow(row.id, row.firm_id, Reason(row.reason), CaseState(row.state))
+
+
+def lock_open_case(connection: Connection, case_id: int) -> CaseRow:
+    """The same of one that somebody acts on.
+
+    Raises:
+        CaseError: there is no such case, or it is closed.
+    """
+    case = lock_case(connection, case_id)
+    if case is None:
+        raise CaseError(f"There is no case {case_id}.")
+    if case.state is not CaseState.OPEN:
+        raise CaseError(f"Case {case_id} is {case.state} already.")
+    return case
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +91,3 @@ def held(connection: Connection, case_id: int) -> list[int]:
         text("SELECT id FROM entries WHERE case_id = :case_id ORDER BY id"), {"case_id": case_id}
     )
     return list(rows.scalars())
-
-
-def record(connection: Connection, case: CaseRow, act: Act, who: str, why: str | None) -> None:
-    connection.execute(
-        text(
-            "INSERT INTO case_acts (firm_id, case_id, act, who, why) "
-            "VALUES (:firm_id, :case_id, :act, :who, :why)"
-        ),
-        {"firm_id": case.firm_id, "case_id": case.id, "act": act, "who": who, "why": why},
-    )

@@ -16,13 +16,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from passerelle.domain.arrival import Known
 from passerelle.domain.event import Fault
 from passerelle.domain.states import Reason, State
-from passerelle.store.models import (
-    auxiliary_codes,
-    entries,
-    events,
-    refused_events,
-    transitions,
-)
+from passerelle.store.deployment import refused_events
+from passerelle.store.models import auxiliary_codes, entries, events, transitions
 
 
 def seen_events(connection: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, bytes]:

@@ -1,11 +1,16 @@
-"""Cases: one per cause and scope, and what they hold (engine rule 17)."""
+"""Cases: one per cause and scope, what they hold, and how they end (engine rules 17 and 18)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.states import UNSENT, CaseState, Reason, Scope, State
+from passerelle.domain.alike import alike
+from passerelle.domain.backoff import PROBE_CAP, PROBE_FIRST
+from passerelle.domain.states import UNSENT, UNSETTLED, CaseState, Reason, Scope, State
+from passerelle.store import case_history
+from passerelle.store.case_history import ITSELF, Act
+from passerelle.store.models import listed
 from passerelle.store.transitions import Change, move
 
 
@@ -25,6 +30,7 @@ _OPEN = text("""
 INSERT INTO cases (scope, firm_id, folder_id, reason, cause, message)
 VALUES (:scope, :firm_id, :folder_id, :reason, :cause, :message)
 ON CONFLICT (firm_id, folder_id, reason, cause) WHERE state = 'open' DO NOTHING
+RETURNING id
 """)
 
 # Locked, so that nobody closes it before what it holds is committed.
@@ -35,9 +41,24 @@ WHERE firm_id = :firm_id AND folder_id IS NOT DISTINCT FROM CAST(:folder_id AS b
 FOR SHARE
 """)
 
+# What its end let go on is not settled yet: it is not over (rule 18).
+_UNDER_RELEASE = text(f"""
+SELECT max(c.id) FROM cases c
+WHERE c.firm_id = :firm_id AND c.folder_id IS NOT DISTINCT FROM CAST(:folder_id AS bigint)
+  AND c.reason = :reason AND c.cause = :cause AND c.state <> 'open' AND EXISTS (
+    SELECT FROM entries e WHERE e.freed_by = c.id AND e.state IN {listed(sorted(UNSETTLED))})
+""")  # noqa: S608 literals
+
+# Looked at as late as if it had never been closed.
+_REOPEN = text("""
+UPDATE cases SET state = 'open', closed_at = NULL, rung_at = NULL,
+    probe_at = now() + make_interval(secs => least(:cap, :first * 2 ^ least(probes, 30)))
+WHERE id = :id
+""")
+
 
 def open_case(connection: Connection, cause: Cause) -> int:
-    """The open case of this cause; made where there is none."""
+    """The open case of this cause; made where there is none, and none is to be opened again."""
     values = {
         "scope": cause.scope,
         "firm_id": cause.firm_id,
@@ -47,31 +68,53 @@ def open_case(connection: Connection, cause: Cause) -> int:
         "message": cause.message,
     }
     while True:
-        connection.execute(_OPEN, values)
+        made = connection.execute(_OPEN, values).scalar_one_or_none()
+        if made is not None:
+            return _reopened(connection, values, made)
         found = connection.execute(_FIND, values).scalar_one_or_none()
         # None: it was closed between the two statements; the next round opens another.
         if found is not None:
             return int(found)
 
 
+def _reopened(connection: Connection, values: dict[str, object], made: int) -> int:
+    """Instead of the case just made, the one whose release is under way; else the one made.
+
+    As long as it was there, nobody else could open either.
+    """
+    found: int | None = connection.execute(_UNDER_RELEASE, values).scalar_one()
+    if found is None:
+        return made
+    connection.execute(text("DELETE FROM cases WHERE id = :id"), {"id": made})
+    connection.execute(_REOPEN, {"id": found, "first": PROBE_FIRST, "cap": PROBE_CAP})
+    case_history.record(connection, found, Act.REOPENED, why=str(values["message"]))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What stands in the open case that holds a firm or a folder."""
+    """What stands in the open case that holds a firm or a folder.
+
+    `probe_entry`: the one entry that it lets pass, if any (rule 18).
+    """
 
     case_id: int
     reason: Reason
     message: str
+    probe_entry: int | None
 
 
 def hold_of(connection: Connection, case_id: int) -> Hold:
     row = connection.execute(
-        text("SELECT id, reason, message FROM cases WHERE id = :id"), {"id": case_id}
+        text("SELECT id, reason, message, probe_entry FROM cases WHERE id = :id"), {"id": case_id}
     ).one()
-    return Hold(row.id, Reason(row.reason), row.message)
+    return Hold(row.id, Reason(row.reason), row.message, row.probe_entry)
 
 
 def hold(connection: Connection, cause: Cause) -> int:
     """Open the case and hold its scope: what is unsent is parked, what comes later, too.
+
+    An entry that was let through to see whether it is over has seen that it is not.
 
     The lock on the held row makes intake and mark, which read the hold under a lock of their
     own, see it or come before it.
@@ -84,17 +127,20 @@ def hold(connection: Connection, cause: Cause) -> int:
         {"row": row},
     ).scalar_one()
     case_id = open_case(connection, cause)
+    connection.execute(
+        text("UPDATE cases SET probe_entry = NULL WHERE id = :id AND probe_entry IS NOT NULL"),
+        {"id": case_id},
+    )
     if held_by is None:
         connection.execute(
             text(f"UPDATE {table} SET held_by = :case_id WHERE id = :row"),  # noqa: S608 idem
             {"case_id": case_id, "row": row},
         )
     folders = "SELECT id FROM folders WHERE firm_id = :row" if cause.folder_id is None else ":row"
-    # The states as literals: only so the planner knows that the index of what is unsent will do.
     unsent = connection.execute(
         text(
             f"SELECT id FROM entries WHERE folder_id IN ({folders}) "  # noqa: S608 idem
-            "AND state IN ('received', 'waiting') "
+            f"AND state IN {listed(sorted(UNSENT))} "
             "AND NOT EXISTS (SELECT 1 FROM attempts WHERE entry = entries.id AND closed_at IS NULL)"
         ),
         {"row": row},
@@ -105,7 +151,7 @@ def hold(connection: Connection, cause: Cause) -> int:
 
 # Both rows are locked, so the hold that is read is the one in force once the lock is there.
 _UNDER_HOLD = text("""
-SELECT e.id, coalesce(f.held_by, fo.held_by) AS held_by
+SELECT e.id, f.held_by AS firm_held_by, fo.held_by
 FROM entries e JOIN folders fo ON fo.id = e.folder_id JOIN firms f ON f.id = fo.firm_id
 WHERE e.id = ANY(:ids) AND e.state IN ('received', 'waiting')
 FOR KEY SHARE OF fo, f
@@ -114,14 +160,17 @@ FOR KEY SHARE OF fo, f
 
 def park_under_hold(connection: Connection, ids: Sequence[int]) -> None:
     """Park those of `ids` that came back unsent while their firm or folder was put on hold."""
+    rows = connection.execute(_UNDER_HOLD, {"ids": list(ids)}).all()
     held: dict[int, list[int]] = {}
-    for row in connection.execute(_UNDER_HOLD, {"ids": list(ids)}).all():
-        if row.held_by is not None:
-            held.setdefault(row.held_by, []).append(row.id)
+    # The firm's hold first: what it parks, the folder's finds parked.
+    for row in sorted(rows, key=lambda row: row.firm_held_by is None):
+        for case_id in (row.firm_held_by, row.held_by):
+            if case_id is not None:
+                held.setdefault(case_id, []).append(row.id)
     for case_id, entries in held.items():
         found = hold_of(connection, case_id)
         change = Change(State.PARKED, found.reason, found.message, case_id)
-        move(connection, entries, UNSENT, change)
+        move(connection, [one for one in entries if one != found.probe_entry], UNSENT, change)
 
 
 def park(connection: Connection, ids: list[int], cause: Cause, case_id: int) -> None:
@@ -143,10 +192,11 @@ def open_cases(connection: Connection, firm_id: int, reason: Reason) -> list[int
 
 def heal(connection: Connection, cause: Cause) -> None:
     """What a case without parked entries was about is over; nothing where there is none."""
-    connection.execute(
+    healed = connection.execute(
         text(
             "UPDATE cases SET state = 'healed', closed_at = now() WHERE firm_id = :firm_id "
-            "AND folder_id = :folder_id AND reason = :reason AND cause = :cause AND state = 'open'"
+            "AND folder_id = :folder_id AND reason = :reason AND cause = :cause AND state = 'open' "
+            "RETURNING id"
         ),
         {
             "firm_id": cause.firm_id,
@@ -155,6 +205,8 @@ def heal(connection: Connection, cause: Cause) -> None:
             "cause": cause.cause,
         },
     )
+    for case_id in healed.scalars():
+        case_history.record(connection, case_id, Act.HEALED)
 
 
 def lock_held(connection: Connection, case_id: int) -> None:
@@ -166,7 +218,16 @@ def lock_held(connection: Connection, case_id: int) -> None:
         )
 
 
-def close_case(connection: Connection, case_id: int, state: CaseState) -> list[tuple[int, int]]:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a case ends: by which act, of whom, and why."""
+
+    act: Act
+    who: str = ITSELF
+    why: str | None = None
+
+
+def close_case(connection: Connection, case_id: int, ending: Ending) -> list[tuple[int, int]]:
     """End a case: its hold falls and its entries are `received` again, but for open attempts.
 
     The freed entries, each with its folder; their revisions are still to be settled.
@@ -174,13 +235,14 @@ def close_case(connection: Connection, case_id: int, state: CaseState) -> list[t
     lock_held(connection, case_id)
     closed = connection.execute(
         text(
-            "UPDATE cases SET state = :state, closed_at = now() "
+            "UPDATE cases SET state = :state, closed_at = now(), probe_entry = NULL "
             "WHERE id = :case_id AND state = 'open'"
         ),
-        {"case_id": case_id, "state": state},
+        {"case_id": case_id, "state": CaseState(ending.act)},
     )
     if closed.rowcount == 0:
         return []
+    case_history.record(connection, case_id, ending.act, ending.who, ending.why)
     for table in ("firms", "folders"):
         connection.execute(
             text(f"UPDATE {table} SET held_by = NULL WHERE held_by = :case_id"),  # noqa: S608 idem
@@ -193,18 +255,25 @@ def close_case(connection: Connection, case_id: int, state: CaseState) -> list[t
         ),
         {"case_id": case_id},
     ).scalars()
-    moved = move(connection, list(freed), {State.PARKED}, Change(State.RECEIVED))
+    change = Change(State.RECEIVED, freed_by=case_id)
+    moved = move(connection, list(freed), {State.PARKED}, change)
     rows = connection.execute(
         text("SELECT id, folder_id FROM entries WHERE id = ANY(:ids)"), {"ids": moved}
     )
     return [(row.id, row.folder_id) for row in rows]
 
 
-def refusal(firm_id: int, folder_id: int, reason: Reason, message: str) -> Cause:
+def refusal(firm_id: int, folder_id: int | None, reason: Reason, message: str) -> Cause:
     """Loop refuses a firm's keys, or refuses a folder: what holds the one or the other."""
     if reason is Reason.CREDENTIALS_REFUSED:
         return Cause(Scope.FIRM, firm_id, None, reason, message)
     return Cause(Scope.FOLDER, firm_id, folder_id, reason, message)
+
+
+def refused(firm_id: int, folder_id: int, message: str) -> Cause:
+    """Loop refuses an entry for what it holds: alike refusals of a folder are one case."""
+    reason = Reason.REFUSED_BY_LOOP
+    return Cause(Scope.FOLDER, firm_id, folder_id, reason, message, alike(message))
 
 
 def of_entry(firm_id: int, folder_id: int, entry: int, reason: Reason, message: str) -> Cause:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, text
 from passerelle.domain.states import UNSENT, State
 from passerelle.store.identity import confirmed
 from passerelle.store.models import attempts
-from passerelle.store.pauses import MAY_CALL
+from passerelle.store.pauses import MAY_CALL, lets_pass
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 
@@ -73,8 +73,20 @@ HAS_CLAIMABLE = f"""
  ORDER BY e.due_at, e.id LIMIT 1) IS NOT NULL
 """  # noqa: S608 a literal of this module
 
+# Of `folders fo`: Loop has lately done what it took, or so few requests wait for their end that
+# their refusal costs little; what hangs there counts for a minute.
+_IS_PROVEN = """
+((SELECT max(i.ended_at) FROM imports i WHERE i.folder_id = fo.id AND i.status = 3)
+    > now() - interval '1 h'
+ OR 4 > (SELECT count(*) FROM (
+    SELECT FROM imports i WHERE i.firm_id = fo.firm_id AND i.folder_id = fo.id
+      AND i.poll_at IS NOT NULL AND i.sent_at > now() - interval '1 min' LIMIT 4) awaited))
+"""
+
 # Of `folders fo`: no hold stands against a delivery, and nobody is at it.
-IS_FREE = "fo.held_by IS NULL AND (fo.lease_until IS NULL OR fo.lease_until <= now())"
+IS_FREE = f"""
+{lets_pass("fo")} AND (fo.lease_until IS NULL OR fo.lease_until <= now()) AND {_IS_PROVEN}
+"""
 
 # Worth a request: nothing is gathering, or a whole batch has gathered. Looks at no more entries
 # than fit one, which have two lines at least.
@@ -163,7 +175,7 @@ def is_worth(connection: Connection, folder_id: int, lines: int) -> bool:
 _UNDISTURBED = text(f"""
 SELECT fo.id FROM folders fo JOIN firms f ON f.id = fo.firm_id
 WHERE fo.id = :folder_id AND fo.lease = :lease AND fo.lease_until > now()
-  AND fo.held_by IS NULL AND {MAY_CALL}
+  AND {lets_pass("fo")} AND {MAY_CALL}
 FOR KEY SHARE OF f, fo
 """)  # noqa: S608 a literal of a module beside this one
 

@@ -6,21 +6,24 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Integer,
+    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
-from passerelle.store import acts, referential_models
+from passerelle.store import case_history, referential_models
 from passerelle.store.models import id_, metadata, since, time
 
 __all__ = [
-    "acts",
+    "case_history",
     "database_identity",
     "metadata",
     "missing_entries",
     "outages",
     "referential_models",
+    "refused_events",
 ]
 
 # Whether Loop is down, for all firms; one row.
@@ -35,6 +38,23 @@ outages = Table(
     time("since"),
     time("probe_at"),
     CheckConstraint("id = 1", name="one"),
+)
+
+refused_events = Table(
+    "refused_events",
+    metadata,
+    id_(),
+    # SHA-256 of the body: delivered again, it is still one refused event.
+    Column("content_hash", LargeBinary, nullable=False, unique=True),
+    # Bytes, because PostgreSQL's text and jsonb refuse U+0000 and lone surrogates.
+    Column("body", LargeBinary, nullable=False),
+    Column("event_id", Text),
+    Column("errors", JSONB, nullable=False),
+    Column("deliveries", Integer, nullable=False, server_default="1"),
+    since("received_at"),
+    since("last_received_at"),
+    # When a retry took it in after all.
+    time("taken_in_at"),
 )
 
 missing_entries = Table(

@@ -6,8 +6,8 @@ from sqlalchemy import Connection, text
 
 from passerelle.domain.backoff import ASK_FIRST
 from passerelle.domain.outcome import Answer, Outcome
-from passerelle.domain.states import Closing, Scope, State
-from passerelle.store.cases import Cause, hold, open_case
+from passerelle.domain.states import Closing, State
+from passerelle.store.cases import hold, open_case, refusal, refused
 from passerelle.store.pauses import MAY_CALL
 from passerelle.store.questions import look_again, samples_left
 from passerelle.store.revisions import settle
@@ -153,18 +153,13 @@ def end_if_read(connection: Connection, request: Import) -> None:
         apply(connection, request, Outcome(State.SYNCED, Closing.ENDED), "")
 
 
-# An index row has 2,700 bytes at most.
-_CAUSE_LENGTH = 200
-
-
 def _case(connection: Connection, request: Import, outcome: Outcome, message: str) -> int | None:
-    if outcome.scope is None or outcome.reason is None:
+    if outcome.reason is None:
         return None
-    folder_id = None if outcome.scope is Scope.FIRM else request.folder_id
-    # Equal refusals of a folder are one case; a hold is one by its reason alone.
-    cause = "" if outcome.hold else message[:_CAUSE_LENGTH]
-    found = Cause(outcome.scope, request.firm_id, folder_id, outcome.reason, message, cause)
-    return hold(connection, found) if outcome.hold else open_case(connection, found)
+    place = (request.firm_id, request.folder_id)
+    if outcome.hold:
+        return hold(connection, refusal(*place, outcome.reason, message))
+    return open_case(connection, refused(*place, message))
 
 
 @dataclass(frozen=True, slots=True)

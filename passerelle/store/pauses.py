@@ -2,12 +2,26 @@
 
 from sqlalchemy import Connection, text
 
-# Of `firms f`: nothing of its own stands against calling Loop; and Loop is not down, either.
-IS_OPEN = """
-f.registered_at IS NOT NULL AND f.held_by IS NULL
-AND (f.paused_until IS NULL OR f.paused_until <= now())
+
+def lets_pass(held: str) -> str:
+    """Of `firms f` or `folders fo`: no case holds it, or one that has sent an entry to see.
+
+    All but that entry is parked.
+    """
+    return f"""
+    ({held}.held_by IS NULL OR EXISTS (
+        SELECT FROM cases WHERE cases.id = {held}.held_by AND cases.probe_entry IS NOT NULL))
+    """
+
+
+# Of `firms f`: it has keys and no pause; no case of its own stands against calling Loop, either;
+# and Loop is not down.
+IS_READY = """
+f.registered_at IS NOT NULL AND (f.paused_until IS NULL OR f.paused_until <= now())
 """
-MAY_CALL = f"{IS_OPEN} AND NOT EXISTS (SELECT FROM outages WHERE since IS NOT NULL)"
+IS_OPEN = f"{IS_READY} AND {lets_pass('f')}"
+IS_UP = "NOT EXISTS (SELECT FROM outages WHERE since IS NOT NULL)"
+MAY_CALL = f"{IS_OPEN} AND {IS_UP}"
 
 # Of `firms f`, requests a second; it is set with the first request.
 PACE = "coalesce(f.pace, 1)"

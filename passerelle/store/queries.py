@@ -186,7 +186,7 @@ def questions(connection: Connection, entry: int) -> Iterator[Row]:
 _CASES = """
 SELECT c.id, c.scope, f.code AS firm, fo.code AS folder, c.reason, c.message,
        (SELECT count(*) FROM entries e WHERE e.case_id = c.id) AS held,
-       c.state, c.opened_at, c.closed_at, c.last_probe_at, f.connector
+       c.state, c.opened_at, c.closed_at, c.last_probe_at, c.probe_at, c.probe_entry, f.connector
 FROM cases c JOIN firms f ON f.id = c.firm_id LEFT JOIN folders fo ON fo.id = c.folder_id
 """
 

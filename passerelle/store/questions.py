@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 from passerelle.domain.states import Closing, State
 from passerelle.domain.verdict import Strategy, Verdict
 from passerelle.store.claims import RUNG_APART
-from passerelle.store.pauses import MAY_CALL
+from passerelle.store.pauses import MAY_CALL, lets_pass
 
 _LOOK_AGAIN_SECONDS = 3600.0
 
@@ -73,7 +73,7 @@ class Question:
 # differently there: reading goes on. Ringing takes the place of a turn for as long as a bell may
 # be on its way.
 MAY_ASK = f"""
-{MAY_CALL} AND (fo.held_by IS NULL OR EXISTS (
+{MAY_CALL} AND ({lets_pass("fo")} OR EXISTS (
     SELECT FROM cases c WHERE c.id = fo.held_by AND c.reason = 'landed_differently'))
 """
 _TAKE = """

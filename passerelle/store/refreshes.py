@@ -14,7 +14,7 @@ _MISSED_SECONDS = 900.0
 """How often a folder is looked at that lacks an account or a journal for its entries."""
 
 # Of `folders fo`. What fails is due by `refresh_at` alone.
-IS_DUE = """
+IS_TO_BE_READ = """
 (fo.refresh_at IS NULL OR fo.refresh_at <= now()
  OR (fo.refresh_failures = 0 AND fo.refreshed_at <= now() - make_interval(secs => :missed_seconds)
      AND fo.id IN (SELECT folder_id FROM cases WHERE state = 'open' AND reason = ANY(:missed))))
@@ -50,7 +50,7 @@ UPDATE folders fo SET refresh_lease = :lease, refresh_rung_at = NULL,
     refresh_lease_until = now() + make_interval(secs => :seconds)
 FROM firms f
 WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {IS_READABLE}
-  AND (:asked OR {IS_DUE})
+  AND (:asked OR {IS_TO_BE_READ})
 RETURNING fo.id, fo.code, fo.refresh_lease AS lease, f.id AS firm_id, f.api_key, f.api_secret,
     f.subscription_key, fo.refresh_failures AS failures,
     ARRAY(SELECT kind FROM referential_flags WHERE folder_id = fo.id) AS flagged

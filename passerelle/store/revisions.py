@@ -1,11 +1,14 @@
 """What must hold of an entry's revisions, and of holds, when a transaction commits."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.states import UNSENT, CaseState, Reason, State
+from passerelle.domain.states import UNSENT, Reason, State
+from passerelle.store.case_history import Act
 from passerelle.store.cases import (
+    Ending,
     close_case,
     of_entry,
     open_case,
@@ -58,11 +61,23 @@ def settle(connection: Connection, ids: Sequence[int]) -> None:
     park_under_hold(connection, ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """How many entries the end of a case lets go on, and in which folders."""
+
+    entries: int
+    folders: Sequence[int]
+
+
+def end_case(connection: Connection, case_id: int, ending: Ending) -> Freed:
+    """Close a case, and let what waited on it have its turn."""
+    freed = close_case(connection, case_id, ending)
+    settle(connection, [entry for entry, _ in freed])
+    return Freed(len(freed), sorted({folder for _, folder in freed}))
+
+
 def heal_firm(connection: Connection, firm_id: int, reason: Reason) -> list[int]:
     """What the firm's cases of this reason were about is over; the folders that may go on."""
-    folders: set[int] = set()
-    for case_id in open_cases(connection, firm_id, reason):
-        freed = close_case(connection, case_id, CaseState.HEALED)
-        settle(connection, [entry for entry, _ in freed])
-        folders |= {folder for _, folder in freed}
-    return sorted(folders)
+    cases = open_cases(connection, firm_id, reason)
+    freed = [end_case(connection, case_id, Ending(Act.HEALED)) for case_id in cases]
+    return sorted({folder for one in freed for folder in one.folders})

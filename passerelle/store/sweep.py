@@ -1,5 +1,7 @@
 """What is due or was left behind, of all firms: for upkeep (engine rules 3 and 22)."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, text
 
 from passerelle.store.claims import (
@@ -10,8 +12,9 @@ from passerelle.store.claims import (
     RUNG_APART,
 )
 from passerelle.store.pauses import MAY_CALL, PACE
+from passerelle.store.probes import HAS_SUCCEEDED, IS_DUE, IS_PROBED
 from passerelle.store.questions import MAY_ASK
-from passerelle.store.refreshes import DUE_VALUES, IS_DUE, IS_READABLE
+from passerelle.store.refreshes import DUE_VALUES, IS_READABLE, IS_TO_BE_READ
 
 LEASE_RAN_OUT = "The delivery ended without a word after it may have been sent."
 
@@ -99,6 +102,31 @@ def entries_to_ask(connection: Connection, most: int) -> dict[int, list[int]]:
     return by_folder
 
 
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Cases that Loop is to be asked about; and those of which what was sent to see is in Loop."""
+
+    to_probe: tuple[int, ...] = ()
+    over: tuple[int, ...] = ()
+
+
+_CASES = text(f"""
+UPDATE cases c SET rung_at = now() WHERE c.id IN (
+    SELECT c.id FROM cases c JOIN firms f ON f.id = c.firm_id
+    WHERE c.state = 'open' AND (c.rung_at IS NULL OR c.rung_at <= now()
+        - make_interval(secs => :apart)) AND ({HAS_SUCCEEDED} OR ({IS_PROBED} AND {IS_DUE}))
+    ORDER BY c.probe_at NULLS FIRST, c.id LIMIT :most FOR UPDATE OF c SKIP LOCKED)
+RETURNING c.id, {HAS_SUCCEEDED} AS over
+""")  # noqa: S608 idem
+
+
+def cases_to_ring(connection: Connection, most: int) -> Cases:
+    """Cases to do something about, and not rung for just now."""
+    rows = connection.execute(_CASES, {"apart": RUNG_APART, "most": most}).all()
+    over = tuple(row.id for row in rows if row.over)
+    return Cases(tuple(row.id for row in rows if not row.over), over)
+
+
 _REFRESH_APART = 60.0
 """Seconds before a bell is taken for lost; one waits behind other folders' refreshes."""
 
@@ -106,7 +134,7 @@ _REFRESH_APART = 60.0
 _REFRESH = text(f"""
 UPDATE folders SET refresh_rung_at = now() WHERE id IN (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
-        SELECT fo.id FROM folders fo WHERE fo.firm_id = f.id AND {IS_READABLE} AND {IS_DUE}
+        SELECT fo.id FROM folders fo WHERE fo.firm_id = f.id AND {IS_READABLE} AND {IS_TO_BE_READ}
         ORDER BY fo.refresh_at NULLS FIRST, fo.id LIMIT 1 FOR NO KEY UPDATE OF fo SKIP LOCKED) due
     WHERE {MAY_CALL} AND NOT EXISTS (
         SELECT FROM folders busy WHERE busy.firm_id = f.id AND (busy.refresh_lease_until > now()

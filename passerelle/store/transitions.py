@@ -25,6 +25,8 @@ class Change:
     half: uuid.UUID | None = None
     lease: uuid.UUID | None = None
     lease_seconds: float | None = None
+    # To `received`: the case whose end lets them go on.
+    freed_by: int | None = None
 
 
 # The rows are locked in order of id, so that two changes of many entries cannot wait for each
@@ -45,6 +47,7 @@ WITH before AS (
         lease_until = now() + make_interval(secs => CAST(:lease_seconds AS float)),
         synced_at = CASE WHEN :to = 'synced' THEN now() END,
         read_again_at = NULL,
+        freed_by = CASE WHEN :to = 'received' THEN CAST(:freed_by AS bigint) ELSE e.freed_by END,
         doubted = e.doubted AND :to NOT IN ('synced', 'superseded', 'discarded')
     FROM before WHERE e.id = before.id
     RETURNING e.id, e.firm_id, before.state AS from_state
@@ -87,6 +90,7 @@ def move(
             "half": change.half,
             "lease": change.lease,
             "lease_seconds": change.lease_seconds,
+            "freed_by": change.freed_by,
         },
     )
     return sorted(moved.scalars())

@@ -9,7 +9,7 @@ from passerelle.store.cases import hold, refusal
 
 
 def heed(
-    connection: Connection, firm_id: int, folder_id: int, answer: Answer, chance: float
+    connection: Connection, firm_id: int, folder_id: int | None, answer: Answer, chance: float
 ) -> None:
     """Hold what Loop refuses; leave it alone for a while where it throttles or is down."""
     if answer.reason is not None:

@@ -15,10 +15,10 @@ from chaos.incidents import Incidents
 from chaos.plan import DELIVERIES, UPKEEP, Incident, Kill, Plan, Slice
 from chaos.story import story_of
 from chaos.verdict import wrongs
-from passerelle.domain.states import CaseState
 from passerelle.registration import FolderTerms
-from passerelle.store.cases import close_case
-from passerelle.store.revisions import settle
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Ending
+from passerelle.store.revisions import end_case
 from support.broker import running_broker
 from support.servers import Servers
 from support.simulator import until
@@ -243,8 +243,7 @@ class _Trial:
         """
         with self._stack.engine.begin() as connection:
             for case_id in connection.execute(_STANDSTILL).scalars().all():
-                freed = close_case(connection, case_id, CaseState.RELEASED)
-                settle(connection, [entry for entry, _ in freed])
+                end_case(connection, case_id, Ending(Act.RELEASED))
                 self._result.released += 1
 
     def _look(self) -> None:

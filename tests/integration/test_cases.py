@@ -3,8 +3,9 @@
 import pytest
 
 from passerelle.domain.outcome import Answer, Sort
-from passerelle.domain.states import CaseState, Reason, Scope
-from passerelle.store.cases import Cause, close_case, hold, open_case
+from passerelle.domain.states import Reason, Scope
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Cause, Ending, close_case, hold, open_case
 from support.events import purchase
 from support.workshop import UNKNOWN, Workshop, accepted, all_at_once, background
 
@@ -113,19 +114,19 @@ def test_a_case_that_is_just_closed_is_not_given_to_anybody(shop: Workshop) -> N
             return open_case(connection, cause)
 
     with shop.engine.begin() as connection:
-        close_case(connection, first, CaseState.RELEASED)
+        close_case(connection, first, Ending(Act.RELEASED))
         other = background(opened)
         shop.wait_for_lock()
     assert other.result(30) != first
 
 
 def test_a_case_closes_once(shop: Workshop) -> None:
-    shop.submit(purchase(1))
     case_id = shop.hold()
     shop.release(case_id)
+    shop.submit(purchase(1))
     shop.hold()
     with shop.engine.begin() as connection:
-        assert close_case(connection, case_id, CaseState.DISMISSED) == []
+        assert close_case(connection, case_id, Ending(Act.DISMISSED)) == []
     assert [state for *_, state in shop.cases()] == ["released", "open"]
     assert shop.state(1) == "parked"
 
@@ -134,7 +135,7 @@ def test_a_hold_and_a_release_at_once_leave_no_entry_between(shop: Workshop) -> 
     shop.submit(purchase(1))
     first = shop.hold()
     with shop.engine.begin() as connection:
-        close_case(connection, first, CaseState.RELEASED)
+        close_case(connection, first, Ending(Act.RELEASED))
         other = background(shop.hold)
         shop.wait_for_lock()
     second = other.result(30)

@@ -59,6 +59,7 @@ def test_deliveries_of_one_folder_at_once_send_each_entry_once(engine: Engine) -
     loop = SlowLoop()
     shop = Workshop(engine, loop, batch_lines=6)
     shop.add_firm()
+    shop.prove()
     shop.submit(*(small(number) for number in range(30)))
     folder = shop.folder_id()
 

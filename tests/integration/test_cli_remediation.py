@@ -9,7 +9,17 @@ from sqlalchemy import Engine
 
 from support.command import Cli
 from support.events import purchase
-from support.workshop import ACCESS_DENIED, FIRM, FOLDER, REFUSED, UNKNOWN, Workshop, accepted
+from support.simulator import SimulatorHandle
+from support.workshop import (
+    ACCESS_DENIED,
+    FIRM,
+    FOLDER,
+    REFUSED,
+    SECRET_KEY,
+    UNKNOWN,
+    Workshop,
+    accepted,
+)
 
 
 @pytest.fixture
@@ -78,7 +88,9 @@ def test_what_is_refused_again_waits_again(shop: Workshop, cli: Cli) -> None:
     cli("remediation", "release", 1)
     shop.deliver_all()
     assert shop.states() == {"parked": 3}
-    assert case(cli, 2)["held"] == 3
+    found = case(cli)
+    assert (found["state"], found["held"]) == ("open", 3)
+    assert [act["act"] for act in found["acts"]] == ["released", "reopened"]
 
 
 def test_what_may_be_in_loop_is_not_released(shop: Workshop, cli: Cli) -> None:
@@ -143,6 +155,28 @@ def test_a_case_that_is_not_there_is_said_so(cli: Cli) -> None:
         assert done.exit_code == 1
         assert "no case 7" in done.stderr
     assert "firm add" in cli("firm", "set", "NOBODY", "--connector", "x").stderr
+
+
+def test_a_person_has_loop_asked_at_once(shop: Workshop, cli: Cli, loop: SimulatorHandle) -> None:
+    here = {"PASSERELLE_LOOP_URL": loop.base_url, "PASSERELLE_SECRET_KEYS": SECRET_KEY}
+    loop.patch_folder(FOLDER, access="refused_at_post")
+    done = cli("remediation", "probe", 1, **here)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("Loop still refuses: ")
+    assert FOLDER in done.stderr
+    loop.patch_folder(FOLDER, access="granted")
+    done = cli("remediation", "probe", 1, **here)
+    assert done.exit_code == 0
+    assert "entry #1 is sent to see" in done.stdout
+    assert shop.states() == {"received": 1, "parked": 2}
+    found = case(cli)
+    assert found["probe_entry"] == 1
+    assert [act["act"] for act in found["acts"]] == ["probed", "probed"]
+    shop.execute("UPDATE entries SET state = 'discarded', case_id = NULL")
+    assert "Case 1 is healed." in cli("remediation", "probe", 1, **here).stdout
+    assert case(cli)["state"] == "healed"
+    assert "healed already" in cli("remediation", "probe", 1, **here).stderr
+    assert "no case 7" in cli("remediation", "probe", 7, **here).stderr
 
 
 # Acts on one entry.

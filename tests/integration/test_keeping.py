@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 
 from config.settings import read_settings
 from passerelle.runtime import Runtime
-from passerelle.store.models import refused_events
+from passerelle.store.deployment import refused_events
 from tasks.intake import Keep
 from tasks.names import KEEP, SUBMIT, SUBMIT_MANY
 from workers.app import make_app

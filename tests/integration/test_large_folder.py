@@ -1,4 +1,4 @@
-"""A folder of 20,000 accounts and 50,000 third parties: in little memory, and no request too many."""
+"""A folder of 20,000 accounts and 50,000 third parties: in little memory, no request too many."""
 
 import json
 import os

@@ -5,9 +5,10 @@ from sqlalchemy import Engine
 
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.referential import Kind, Page
-from passerelle.domain.states import MISSED, CaseState, Reason, Scope
+from passerelle.domain.states import MISSED, Reason, Scope
 from passerelle.loop_api.client import Credentials
-from passerelle.store.cases import Cause, close_case, open_case
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Cause, Ending, close_case, open_case
 from passerelle.store.cases import hold as hold_case
 from passerelle.turns import DELIVERING, REFRESHING
 from support.workshop import ToldLoop, Workshop
@@ -130,7 +131,7 @@ def test_what_an_entry_misses_is_looked_for_every_quarter_of_an_hour(
     assert [refresh(shop, "A3"), refresh(shop, "A3")] == [True, False]
     shop.execute("UPDATE folders SET refreshed_at = now() - interval '901 s'")
     with shop.engine.begin() as connection:
-        close_case(connection, case_id, CaseState.HEALED)
+        close_case(connection, case_id, Ending(Act.HEALED))
     assert rung(shop) == set()
 
 

@@ -111,6 +111,7 @@ def test_a_place_is_given_back_though_the_call_fails(shop: Workshop) -> None:
 
 
 def test_reading_takes_no_more_than_half_of_what_the_pace_gives(shop: Workshop) -> None:
+    shop.prove()
     shop.submit(*(_of("BIG", number) for number in range(30)))
     shop.deliver_all()
     shop.time_passes()

@@ -5,9 +5,12 @@ from hypothesis import strategies as st
 
 from passerelle.domain.backoff import (
     POLL_CAP,
+    PROBE_CAP,
+    PROBE_FIRST,
     RETRY_AFTER_CAP,
     RETRY_CAP,
     poll_delay,
+    probe_delay,
     retry_delay,
 )
 
@@ -32,6 +35,14 @@ def test_what_loop_asks_for_is_bounded_too(
 @given(st.integers(0, 10_000), CHANCES)
 def test_a_poll_is_never_much_later_than_hourly(polls: int, chance: float) -> None:
     assert 0.9 <= poll_delay(polls, chance) <= 1.1 * POLL_CAP
+
+
+@given(st.integers(0, 10_000), CHANCES)
+def test_a_refusal_is_looked_at_neither_within_the_minute_nor_much_later_than_hourly(
+    probes: int, chance: float
+) -> None:
+    jitter = 0.9 + 0.2 * chance
+    assert PROBE_FIRST * jitter <= probe_delay(probes, chance) <= PROBE_CAP * jitter
 
 
 @given(st.integers(1, 9_999), CHANCES)

@@ -54,6 +54,7 @@ WIDE = {
     ("sweep", "_RING"): "folders that are due, of each firm its share",
     ("sweep", "_POLLS"): "imports that are due, of each firm its share",
     ("sweep", "_ASK"): "entries to ask about, of each firm its share",
+    ("sweep", "_CASES"): "cases that may be over, the longest waiting first",
     ("sweep", "_REFRESH"): "folders to be read, one of each firm",
     ("missing", "count"): "what an operator is told",
     ("doubts", "_DOUBT"): "the database went back, for all",

@@ -19,9 +19,10 @@ from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.limits import Limits
 from passerelle.domain.nights import Night
 from passerelle.domain.outcome import Answer, Sort
-from passerelle.domain.states import CaseState, Reason
+from passerelle.domain.states import Reason
 from passerelle.domain.verdict import Row
 from passerelle.followup import FollowUp, FollowUpTerms
+from passerelle.healing import Healing
 from passerelle.intake import Intake, TakenIn
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
@@ -31,9 +32,11 @@ from passerelle.registration import FolderTerms, Registration
 from passerelle.restoring import Restoring
 from passerelle.settling import Settling
 from passerelle.store.arrivals import encode
-from passerelle.store.cases import Cause, close_case, hold, refusal
-from passerelle.store.models import refused_events
-from passerelle.store.revisions import settle
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Cause, Ending, hold, refusal
+from passerelle.store.deployment import refused_events
+from passerelle.store.identity import confirmed
+from passerelle.store.revisions import end_case
 from passerelle.store.vault import Vault
 from passerelle.supposing import Supposing
 from passerelle.turns import Turns
@@ -81,7 +84,9 @@ class ToldLoop(Loop):
     def __init__(self, *answers: Answer) -> None:
         super().__init__("http://127.0.0.1:9", send_seconds=1, call_seconds=2)
         self.answers: list[Answer] = list(answers) or [accepted()]
+        # To reads of folders, and of the firm's keys alone.
         self.folder: Answer = accepted()
+        self.keys: Answer = accepted()
         self.statuses: list[Status | Answer] = [Status(3, "")]
         # By origin: what is always found; and what else is told, in order.
         self.books: dict[str, list[Row]] = {}
@@ -103,6 +108,10 @@ class ToldLoop(Loop):
     def read_folder(self, credentials: Credentials, folder: str) -> Answer:  # noqa: ARG002 idem
         self.asked.append(folder)
         return self.folder
+
+    def try_keys(self, credentials: Credentials) -> Answer:  # noqa: ARG002 idem
+        self.asked.append("keys")
+        return self.keys
 
     def find_entries(
         self,
@@ -181,6 +190,7 @@ class Workshop:
         self.probing = Probing(engine, self.loop, self.vault, self.turns)
         self.delivery = self.another_delivery()
         self.referentials = self.another_referentials()
+        self.healing = self.another_healing()
         self.settling = Settling(engine)
         self.asking = self.another_asking(self.loop)
 
@@ -204,6 +214,16 @@ class Workshop:
             self.engine, loop or self.loop, self.vault, self.turns, terms, self._chance
         )
 
+    def another_healing(self, loop: Loop | None = None) -> Healing:
+        return Healing(
+            self.engine,
+            loop or self.loop,
+            self.vault,
+            self.turns,
+            self.terms.lease_seconds,
+            self._chance,
+        )
+
     def lookup(self, loop: Loop) -> Lookup:
         return Lookup(self.engine, loop, self.vault, self.turns)
 
@@ -222,6 +242,15 @@ class Workshop:
         self.registration.add_firm(code, FirmKeys(f"key-{code}", "secret", "subscription"))
         for folder in folders or (FOLDER,):
             self.registration.add_folder(code, folder, FolderTerms())
+
+    def prove(self) -> None:
+        """Loop has lately done what it took, in each folder."""
+        with self.engine.begin() as connection:
+            assert confirmed(connection)
+        self.execute(
+            "INSERT INTO imports (firm_id, folder_id, answer, request_id, status, ended_at) "
+            "SELECT firm_id, id, 'accepted', 'earlier', 3, now() FROM folders"
+        )
 
     def submit(self, *events: object) -> TakenIn:
         return self.intake.take_in(events)
@@ -273,6 +302,24 @@ class Workshop:
     def sweep(self) -> Bells:
         return self.upkeep.sweep()
 
+    def heal(self) -> None:
+        """What the sweep rings for of cases, and what their entries ask for, to the end of it.
+
+        Raises RuntimeError: there is no end to it.
+        """
+        for _ in range(20):
+            self.execute("UPDATE cases SET rung_at = NULL")
+            cases = self.sweep().cases
+            for case_id in cases.to_probe:
+                self.healing.probe(case_id)
+            for case_id in cases.over:
+                self.healing.release(case_id)
+            if not cases.to_probe and not cases.over:
+                return
+            self.deliver_all()
+            self.follow_up()
+        raise RuntimeError("always something to heal")
+
     def lose_lease(self) -> None:
         """What a delivery that takes too long meets: its lease has run out and upkeep has come."""
         self.leases_run_out()
@@ -290,6 +337,7 @@ class Workshop:
         )
         self.execute("UPDATE imports SET poll_at = now(), rung_at = NULL WHERE poll_at > now()")
         self.execute("UPDATE folders SET rung_at = NULL")
+        self.execute("UPDATE cases SET rung_at = NULL, probe_at = now() WHERE state = 'open'")
         self.execute("UPDATE outages SET since = NULL, probe_at = NULL")
 
     def hours_pass(self) -> None:
@@ -391,8 +439,7 @@ class Workshop:
 
     def release(self, case_id: int) -> None:
         with self.engine.begin() as connection:
-            freed = close_case(connection, case_id, CaseState.RELEASED)
-            settle(connection, [entry for entry, _ in freed])
+            end_case(connection, case_id, Ending(Act.RELEASED))
 
 
 def shown(lines: Sequence[Mapping[str, Any]], **changes: Any) -> list[Row]:

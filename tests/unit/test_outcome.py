@@ -3,7 +3,7 @@
 import pytest
 
 from passerelle.domain.outcome import Answer, Outcome, Sort, of_post, of_status
-from passerelle.domain.states import Closing, Reason, Scope, State
+from passerelle.domain.states import Closing, Reason, State
 
 
 def person(reason: Reason) -> Answer:
@@ -21,21 +21,15 @@ def person(reason: Reason) -> Answer:
         (Answer(Sort.UNKNOWN, down=True), Outcome(State.UNCERTAIN, pause=True)),
         (
             person(Reason.ACCESS_DENIED),
-            Outcome(
-                *(State.PARKED, Closing.REFUSED, Reason.ACCESS_DENIED, Scope.FOLDER), hold=True
-            ),
+            Outcome(*(State.PARKED, Closing.REFUSED, Reason.ACCESS_DENIED), hold=True),
         ),
         (
             person(Reason.UNKNOWN_FOLDER),
-            Outcome(
-                *(State.PARKED, Closing.REFUSED, Reason.UNKNOWN_FOLDER, Scope.FOLDER), hold=True
-            ),
+            Outcome(*(State.PARKED, Closing.REFUSED, Reason.UNKNOWN_FOLDER), hold=True),
         ),
         (
             person(Reason.CREDENTIALS_REFUSED),
-            Outcome(
-                *(State.PARKED, Closing.REFUSED, Reason.CREDENTIALS_REFUSED, Scope.FIRM), hold=True
-            ),
+            Outcome(*(State.PARKED, Closing.REFUSED, Reason.CREDENTIALS_REFUSED), hold=True),
         ),
     ],
 )
@@ -47,7 +41,7 @@ def test_an_answer_means_the_same_for_all_entries_of_a_request(
 
 def test_an_entry_that_was_refused_alone_is_parked_without_holding_its_folder() -> None:
     assert of_post(Answer(Sort.REFUSED), 1) == Outcome(
-        State.PARKED, Closing.REFUSED, Reason.REFUSED_BY_LOOP, Scope.FOLDER
+        State.PARKED, Closing.REFUSED, Reason.REFUSED_BY_LOOP
     )
 
 
@@ -77,5 +71,5 @@ def test_status_four_may_have_landed_in_part() -> None:
 
 def test_status_four_for_want_of_access_has_not_landed_and_holds_the_folder() -> None:
     assert of_status(4, Reason.ACCESS_DENIED) == Outcome(
-        State.PARKED, Closing.ENDED, Reason.ACCESS_DENIED, Scope.FOLDER, hold=True
+        State.PARKED, Closing.ENDED, Reason.ACCESS_DENIED, hold=True
     )

@@ -1,0 +1,140 @@
+"""Whether a case is over: whom to ask about it, and the one entry that is sent to see (rule 18)."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from passerelle.domain.backoff import PROBE_FIRST
+from passerelle.domain.states import PROBED, Reason, State
+from passerelle.store.models import listed
+from passerelle.store.pauses import IS_READY, IS_UP
+
+# Of `cases c` with its `firms f`: Loop can be asked whether it is over, and nothing else stands
+# against that.
+IS_PROBED = f"""
+c.state = 'open' AND c.reason IN {listed(sorted(PROBED))} AND {IS_READY} AND {IS_UP}
+AND coalesce(f.held_by, c.id) = c.id AND NOT EXISTS (
+    SELECT FROM folders fo WHERE fo.id = c.folder_id AND coalesce(fo.held_by, c.id) <> c.id)
+"""
+# Its first time comes after a minute, of cases opened together not quite at the same moment. What
+# was sent to see and has come to an end that says nothing is followed by the next at once.
+IS_DUE = f"""
+(coalesce(c.probe_at, c.opened_at + make_interval(secs => {PROBE_FIRST} + c.id % 7)) <= now()
+ OR EXISTS (SELECT FROM entries e WHERE e.id = c.probe_entry
+            AND e.state IN ('parked', 'superseded', 'discarded')))
+"""
+HAS_SUCCEEDED = """
+EXISTS (SELECT FROM entries e WHERE e.id = c.probe_entry AND e.state = 'synced')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A case that Loop is asked about, with its firm's sealed credentials.
+
+    `folder` is its code, None where the case is the firm's; `probes`: how often it was asked.
+    """
+
+    id: int
+    reason: Reason
+    firm_id: int
+    folder_id: int | None
+    folder: str | None
+    probes: int
+    api_key: bytes
+    api_secret: bytes
+    subscription_key: bytes
+
+
+_TAKE = text(f"""
+UPDATE cases c SET rung_at = NULL, last_probe_at = now(), probe_at = now()
+    + make_interval(secs => :seconds)
+FROM firms f
+WHERE c.id = :case_id AND f.id = c.firm_id AND {IS_PROBED} AND (:asked OR {IS_DUE})
+RETURNING c.id, c.reason, c.firm_id, c.folder_id,
+    (SELECT code FROM folders WHERE id = c.folder_id) AS folder, c.probes,
+    f.api_key, f.api_secret, f.subscription_key
+""")  # noqa: S608 literals of modules beside this one
+
+
+def take(connection: Connection, case_id: int, seconds: float, *, asked: bool) -> Probed | None:
+    """Take a probe for so many seconds, where it is due or somebody has `asked`.
+
+    None where Loop cannot be asked now, or not about this case.
+    """
+    values = {"case_id": case_id, "seconds": seconds, "asked": asked}
+    row = connection.execute(_TAKE, values).one_or_none()
+    if row is None:
+        return None
+    fields = row._asdict()
+    return Probed(**fields | {"reason": Reason(fields["reason"])})
+
+
+def put_off(connection: Connection, case_id: int, seconds: float) -> None:
+    """Nothing was learnt: when Loop is asked again."""
+    connection.execute(
+        text(
+            "UPDATE cases SET probe_at = now() + make_interval(secs => :seconds) "
+            "WHERE id = :case_id AND state = 'open'"
+        ),
+        {"case_id": case_id, "seconds": seconds},
+    )
+
+
+def note(
+    connection: Connection, case_id: int, probes: int, seconds: float, entry: int | None
+) -> None:
+    """So many probes by now, the last without success yet: when Loop is asked again.
+
+    `entry`: what was sent to see.
+    """
+    connection.execute(
+        text(
+            "UPDATE cases SET probes = :probes, probe_entry = :entry, "
+            "probe_at = now() + make_interval(secs => :seconds) WHERE id = :case_id"
+        ),
+        {"case_id": case_id, "probes": probes, "entry": entry, "seconds": seconds},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A parked entry that may be sent."""
+
+    entry: int
+    folder_id: int
+
+
+# What is on its way in another revision, or may have been sent unknown to anybody, shows nothing.
+_CANDIDATE = text("""
+SELECT e.id AS entry, e.folder_id FROM entries e JOIN folders fo ON fo.id = e.folder_id
+WHERE e.case_id = :case_id AND e.state = 'parked' AND NOT e.doubted
+  AND coalesce(fo.held_by, :case_id) = :case_id
+  AND NOT EXISTS (
+    SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
+      AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
+  AND NOT EXISTS (
+    SELECT FROM entries other
+    WHERE other.firm_id = e.firm_id AND other.folder_id = e.folder_id
+      AND other.entry_id = e.entry_id AND other.id <> e.id
+      AND (other.state = 'posting' OR other.doubted))
+ORDER BY e.id LIMIT 1 FOR UPDATE OF e
+""")
+
+
+def candidate(connection: Connection, case_id: int) -> Candidate | None:
+    """The first entry that waits on a case and may be sent to see, locked."""
+    row = connection.execute(_CANDIDATE, {"case_id": case_id}).one_or_none()
+    return None if row is None else Candidate(**row._asdict())
+
+
+def sent_to_see(connection: Connection, case_id: int) -> tuple[int, State] | None:
+    """The entry that was sent to see, and what has become of it; None where none was."""
+    row = connection.execute(
+        text(
+            "SELECT e.id, e.state FROM cases c JOIN entries e ON e.id = c.probe_entry "
+            "WHERE c.id = :case_id"
+        ),
+        {"case_id": case_id},
+    ).one_or_none()
+    return None if row is None else (row.id, State(row.state))
