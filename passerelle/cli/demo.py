@@ -18,27 +18,32 @@ from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy import text
 
-from config.settings import PREFIX, Settings
+from config.settings import PREFIX, Settings, read_table
 from passerelle.cli.sample import sample_events, spoiled_events
 from passerelle.cli.tree import PORT_BASE, Ports
 from passerelle.cli.up import DEMO_FIRM, DEMO_FOLDER, Plan, register_demonstration, serve
 from passerelle.domain.errors import PasserelleError
+from passerelle.domain.remedies import Facts, remedy
 from passerelle.embedded.port import free_base
 from passerelle.fec.entries import Choices
 from passerelle.fec.examination import events
 from passerelle.fec.reader import open_fec
 from passerelle.fec.sample import Dialect, fec_file, sample_entries
 from passerelle.runtime import Runtime
+from passerelle.store import queries
+from tasks.bells import ring_for_folders
 from tasks.names import INTAKE, SUBMIT, SUBMIT_MANY
 from workers.app import make_app
 
 FOLDERS = (DEMO_FOLDER, "DEMO000002", "DEMO000003")
 FEC_FOLDER = "DEMO000005"
 LATE_FIRM, LATE_FOLDER = "CABINET43", "DEMO000004"
+REFUSED_FOLDER = "DEMO000006"
 ENTRIES = 200
 FEC_ENTRIES = 150
 LATE_ENTRIES = 50
-_ALL_FOLDERS = (*FOLDERS, FEC_FOLDER, LATE_FOLDER)
+REFUSED_ENTRIES = 100
+_ALL_FOLDERS = (*FOLDERS, FEC_FOLDER, LATE_FOLDER, REFUSED_FOLDER)
 # As an older package writes it.
 _DIALECT = Dialect(separator="|", encoding="cp1252", line_end="\r\n", trailing_in_lines=True)
 _MESSAGE = 100
@@ -86,24 +91,30 @@ class Demonstration:
 
     def run(self) -> Figures:
         """Raises: DemoError, where something did not come in time."""
-        register_demonstration(self._runtime.settings, DEMO_FIRM, *FOLDERS, FEC_FOLDER)
+        folders = (*FOLDERS, FEC_FOLDER, REFUSED_FOLDER)
+        register_demonstration(self._runtime.settings, DEMO_FIRM, *folders)
+        self._control("PATCH", f"folders/{REFUSED_FOLDER}", {"access": "refused_at_post"})
         spoiled = spoiled_events(DEMO_FIRM, DEMO_FOLDER)
         sent = ENTRIES * len(FOLDERS)
         self._say(f"The hub sends {sent} validated entries of firm {DEMO_FIRM} through Celery,")
         self._say(f"{len(spoiled)} events that are wrong, and {LATE_ENTRIES} of a firm not known;")
-        self._say(f"an FEC of a tool that is not connected brings {FEC_ENTRIES} more.")
+        self._say(f"an FEC of a tool that is not connected brings {FEC_ENTRIES} more;")
+        self._say(f"{REFUSED_ENTRIES} are for a folder that Loop does not let the connector into.")
         total = sent + FEC_ENTRIES
         for folder in FOLDERS:
             self._submit(sample_events(DEMO_FIRM, folder, ENTRIES))
         for event in spoiled:
             self._app.send_task(SUBMIT, args=[event], queue=INTAKE)
         self._submit(sample_events(LATE_FIRM, LATE_FOLDER, LATE_ENTRIES))
+        self._submit(sample_events(DEMO_FIRM, REFUSED_FOLDER, REFUSED_ENTRIES))
         self._submit_fec()
         self._until("synced", total)
-        self._until("parked", LATE_ENTRIES)
+        self._until("parked", LATE_ENTRIES + REFUSED_ENTRIES)
         self._say(f"The entries of {LATE_FIRM} wait under one case: unknown_firm. Adding the firm:")
         register_demonstration(self._runtime.settings, LATE_FIRM)
         self._until("synced", total + LATE_ENTRIES)
+        self._heal()
+        self._until("synced", total + LATE_ENTRIES + REFUSED_ENTRIES)
         figures = self._figures()
         self._app.close()
         self._runtime.engine.dispose()
@@ -118,6 +129,18 @@ class Demonstration:
         content = fec_file(sample_entries(seed=1, count=FEC_ENTRIES), _DIALECT)
         with open_fec(io.BytesIO(content), lambda _: None) as fec:
             self._submit(events(fec, DEMO_FIRM, FEC_FOLDER, Choices()))
+
+    def _heal(self) -> None:
+        """The connector is activated on the folder, and Loop asked at once."""
+        with self._runtime.engine.connect() as connection:
+            [case] = [one for one in queries.cases(connection) if one["state"] == "open"]
+        facts = Facts(case["reason"], case["firm"], case["folder"], case["message"])
+        title = remedy(read_table("remedies"), "en", facts).title
+        self._say(f"{case['held']} entries wait under one case, {case['reason']}. {title}")
+        self._say("Access is given, and Loop asked (by itself it would be within a minute):")
+        self._control("PATCH", f"folders/{REFUSED_FOLDER}", {"access": "granted"})
+        seen = self._runtime.healing.probe_for(case["id"], "the demonstration")
+        ring_for_folders(self._app, seen.folders)
 
     def _until(self, state: str, wanted: int) -> None:
         bar = self._progress.add_task(state, total=wanted)
@@ -168,13 +191,16 @@ class Demonstration:
         )
 
     def _ledger(self, folder: str) -> list[dict[str, Any]]:
-        found: dict[str, Any] = requests.get(
-            f"{self._loop}/_simulator/ledger",
-            params={"folder": folder, "limit": str(10 * ENTRIES)},
-            timeout=30,
-        ).json()
+        found = self._control("GET", f"ledger?folder={folder}&limit={10 * ENTRIES}")
         entries: list[dict[str, Any]] = found["entries"]
         return entries
+
+    def _control(self, method: str, path: str, body: object = None) -> Any:
+        """What the simulator's own door answers."""
+        url = f"{self._loop}/_simulator/{path}"
+        answer = requests.request(method, url, json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
 
 
 def _table(figures: Figures) -> Table:
