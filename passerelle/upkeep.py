@@ -20,7 +20,6 @@ MOST = 1000
 POLLS_A_MESSAGE = 20
 
 _MOST_CASES = 50
-"""A firm may have a case in each of its folders at once; what is over comes among the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,38 @@ def upgrade() -> None:
             postgresql_concurrently=True,
             if_not_exists=True,
         )
+        op.create_index(
+            "ix_imports_awaited",
+            "imports",
+            ["folder_id", "sent_at"],
+            unique=False,
+            postgresql_where=sa.text("poll_at IS NOT NULL"),
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.create_index(
+            "ix_entries_held",
+            "entries",
+            ["case_id", "id"],
+            unique=False,
+            postgresql_where=sa.text("case_id IS NOT NULL"),
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.create_index(
+            "ix_cases_cause",
+            "cases",
+            ["firm_id", "folder_id", "reason", "cause"],
+            unique=False,
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.drop_index(
+            "ix_entries_case_id",
+            table_name="entries",
+            postgresql_concurrently=True,
+            if_exists=True,
+        )
         op.drop_index(
             "ix_imports_done_folder",
             table_name="imports",

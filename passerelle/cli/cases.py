@@ -120,11 +120,11 @@ def probe(context: click.Context, case: int) -> None:
     match seen.progress:
         case Progress.SENT:
             click.echo(
-                f"Loop lets it pass: entry #{seen.entry} is sent to see. Once it is in Loop, case "
-                f"{case} heals by itself."
+                f"Entry #{seen.entry} is sent to see, and is {seen.state}. Once it is in Loop, "
+                f"case {case} heals by itself."
             )
         case Progress.HEALED:
-            click.echo(f"Case {case} is healed.")
+            click.echo(f"Case {case} is healed. {seen.message}")
         case Progress.REFUSED:
             click.echo(f"Loop still refuses: {seen.message}", err=True)
         case Progress.NOT_NOW:

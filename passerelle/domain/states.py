@@ -79,8 +79,23 @@ MISSED = frozenset(
 )
 """What the folder's reference data lack: reading them anew may show the cure."""
 
+OF_ENTRIES = MISSED | {
+    Reason.OUTSIDE_OPEN_PERIOD,
+    Reason.AUXILIARY_COLLISION,
+    Reason.ATTACHMENT_EXPIRED,
+    Reason.REFUSED_BY_LOOP,
+    Reason.UNDECIDED,
+    Reason.ALREADY_SYNCED,
+    Reason.EXHAUSTED,
+    Reason.INTERNAL,
+}
+"""A case of such a reason is about the entries that wait on it, and over when none does."""
+
 PROBED = frozenset({Reason.ACCESS_DENIED, Reason.UNKNOWN_FOLDER, Reason.CREDENTIALS_REFUSED})
 """What Loop itself can be asked about: whether it is over (rule 18)."""
+
+HOLDING = PROBED | {Reason.UNKNOWN_FIRM, Reason.LANDED_DIFFERENTLY}
+"""A case of such a reason holds a whole firm or folder."""
 
 
 class Scope(enum.StrEnum):

@@ -7,7 +7,16 @@ from sqlalchemy import Connection, text
 
 from passerelle.domain.alike import alike
 from passerelle.domain.backoff import PROBE_CAP, PROBE_FIRST
-from passerelle.domain.states import UNSENT, UNSETTLED, CaseState, Reason, Scope, State
+from passerelle.domain.states import (
+    HOLDING,
+    PROBED,
+    UNSENT,
+    UNSETTLED,
+    CaseState,
+    Reason,
+    Scope,
+    State,
+)
 from passerelle.store import case_history
 from passerelle.store.case_history import ITSELF, Act
 from passerelle.store.models import listed
@@ -114,28 +123,29 @@ def hold_of(connection: Connection, case_id: int) -> Hold:
 def hold(connection: Connection, cause: Cause) -> int:
     """Open the case and hold its scope: what is unsent is parked, what comes later, too.
 
-    An entry that was let through to see whether it is over has seen that it is not.
+    An entry that was let through to see whether a hold is over has seen that it is not, or that
+    another has taken its place.
 
     The lock on the held row makes intake and mark, which read the hold under a lock of their
     own, see it or come before it.
     """
-    table, row = (
-        ("firms", cause.firm_id) if cause.folder_id is None else ("folders", cause.folder_id)
-    )
-    held_by = connection.execute(
+    table, row = ("firms", cause.firm_id)
+    if cause.folder_id is not None:
+        _lock_firm(connection, cause.firm_id)
+        table, row = ("folders", cause.folder_id)
+    holder = connection.execute(
         text(f"SELECT held_by FROM {table} WHERE id = :row FOR UPDATE"),  # noqa: S608 two literals
         {"row": row},
     ).scalar_one()
     case_id = open_case(connection, cause)
-    connection.execute(
-        text("UPDATE cases SET probe_entry = NULL WHERE id = :id AND probe_entry IS NOT NULL"),
-        {"id": case_id},
-    )
-    if held_by is None:
+    was_passed = connection.execute(_SHUT, {"ids": [case_id, holder]}).scalars().all()
+    if holder is None:
         connection.execute(
             text(f"UPDATE {table} SET held_by = :case_id WHERE id = :row"),  # noqa: S608 idem
             {"case_id": case_id, "row": row},
         )
+    elif holder in was_passed and holder != case_id and cause.reason in PROBED:
+        replace(connection, holder, case_id, cause)
     folders = "SELECT id FROM folders WHERE firm_id = :row" if cause.folder_id is None else ":row"
     unsent = connection.execute(
         text(
@@ -147,6 +157,50 @@ def hold(connection: Connection, cause: Cause) -> int:
     ).scalars()
     park(connection, list(unsent), cause, case_id)
     return case_id
+
+
+# Nothing passes any more.
+_SHUT = text("""
+UPDATE cases SET probe_entry = NULL
+WHERE id IN (SELECT id FROM cases WHERE id = ANY(:ids) AND probe_entry IS NOT NULL
+             ORDER BY id FOR UPDATE)
+RETURNING id
+""")
+_REPLACED = "Loop now refuses for another reason."
+
+
+def replace(connection: Connection, old: int, new: int, cause: Cause) -> None:
+    """What a case held, another holds: Loop refuses for the other's reason now."""
+    connection.execute(
+        text(
+            "UPDATE entries SET case_id = :new, reason = :reason, message = :message WHERE id IN "
+            "(SELECT id FROM entries WHERE case_id = :case_id ORDER BY id FOR UPDATE)"
+        ),
+        {
+            "case_id": old,
+            "new": new,
+            "reason": cause.reason,
+            "message": cause.message,
+        },
+    )
+    connection.execute(
+        text(
+            "UPDATE cases SET state = 'healed', closed_at = now(), probe_entry = NULL "
+            "WHERE id = :id"
+        ),
+        {"id": old},
+    )
+    case_history.record(connection, old, Act.HEALED, why=_REPLACED)
+    for table in ("firms", "folders"):
+        connection.execute(
+            text(f"UPDATE {table} SET held_by = :new WHERE held_by = :case_id"),  # noqa: S608 two literals
+            {"case_id": old, "new": new},
+        )
+
+
+def _lock_firm(connection: Connection, firm_id: int) -> None:
+    """Before any of its folders: so does whoever looks at both holds, or opens one of the firm."""
+    connection.execute(text("SELECT id FROM firms WHERE id = :id FOR KEY SHARE"), {"id": firm_id})
 
 
 # Both rows are locked, so the hold that is read is the one in force once the lock is there.
@@ -190,6 +244,21 @@ def open_cases(connection: Connection, firm_id: int, reason: Reason) -> list[int
     return list(rows.scalars())
 
 
+def cases_of_folder(
+    connection: Connection, firm_id: int, code: str, reasons: Sequence[Reason]
+) -> list[int]:
+    """The folder's open cases of these reasons."""
+    rows = connection.execute(
+        text(
+            "SELECT c.id FROM cases c JOIN folders fo ON fo.id = c.folder_id "
+            "WHERE fo.firm_id = :firm_id AND fo.code = :code AND c.reason = ANY(:reasons) "
+            "AND c.state = 'open' ORDER BY c.id"
+        ),
+        {"firm_id": firm_id, "code": code, "reasons": list(reasons)},
+    )
+    return list(rows.scalars())
+
+
 def heal(connection: Connection, cause: Cause) -> None:
     """What a case without parked entries was about is over; nothing where there is none."""
     healed = connection.execute(
@@ -211,11 +280,30 @@ def heal(connection: Connection, cause: Cause) -> None:
 
 def lock_held(connection: Connection, case_id: int) -> None:
     """Lock the firm or folder that a case holds: before any entry, as whoever opens a hold does."""
-    for table in ("firms", "folders"):
-        connection.execute(
-            text(f"SELECT id FROM {table} WHERE held_by = :case_id FOR UPDATE"),  # noqa: S608 two literals
-            {"case_id": case_id},
-        )
+    firm_id = connection.execute(
+        text("SELECT firm_id FROM cases WHERE id = :case_id"), {"case_id": case_id}
+    ).scalar_one_or_none()
+    if firm_id is None:
+        return
+    held = connection.execute(
+        text("SELECT id FROM firms WHERE held_by = :case_id FOR UPDATE"), {"case_id": case_id}
+    )
+    if held.first() is None:
+        _lock_firm(connection, firm_id)
+    connection.execute(
+        text("SELECT id FROM folders WHERE held_by = :case_id FOR UPDATE"), {"case_id": case_id}
+    )
+
+
+# Another case that holds the same, if one is open.
+_HAND_OVER = """
+UPDATE {table} held SET held_by = (
+    SELECT min(c.id) FROM cases c
+    WHERE {of} AND c.state = 'open' AND c.reason = ANY(:holding))
+WHERE held.held_by = :case_id
+"""
+_OF_FIRM = text(_HAND_OVER.format(table="firms", of="c.firm_id = held.id AND c.folder_id IS NULL"))
+_OF_FOLDER = text(_HAND_OVER.format(table="folders", of="c.folder_id = held.id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +331,8 @@ def close_case(connection: Connection, case_id: int, ending: Ending) -> list[tup
     if closed.rowcount == 0:
         return []
     case_history.record(connection, case_id, ending.act, ending.who, ending.why)
-    for table in ("firms", "folders"):
-        connection.execute(
-            text(f"UPDATE {table} SET held_by = NULL WHERE held_by = :case_id"),  # noqa: S608 idem
-            {"case_id": case_id},
-        )
+    for hand_over in (_OF_FIRM, _OF_FOLDER):
+        connection.execute(hand_over, {"case_id": case_id, "holding": sorted(HOLDING)})
     freed = connection.execute(
         text(
             "SELECT id FROM entries WHERE case_id = :case_id AND state = 'parked' AND NOT EXISTS "

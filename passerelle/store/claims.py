@@ -3,6 +3,7 @@
 Every time is the database's.
 """
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, insert, text
 from passerelle.domain.states import UNSENT, State
 from passerelle.store.identity import confirmed
 from passerelle.store.models import attempts
-from passerelle.store.pauses import MAY_CALL, lets_pass
+from passerelle.store.pauses import IS_READY, IS_UP, MAY_CALL, lets_pass
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 
@@ -28,6 +29,8 @@ class Due:
     entry: dict[str, Any]
     line_count: int
     half: uuid.UUID | None
+    # Since when it has been known to lack something, if it was.
+    lacking_since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ _IS_PROVEN = """
 ((SELECT max(i.ended_at) FROM imports i WHERE i.folder_id = fo.id AND i.status = 3)
     > now() - interval '1 h'
  OR 4 > (SELECT count(*) FROM (
-    SELECT FROM imports i WHERE i.firm_id = fo.firm_id AND i.folder_id = fo.id
+    SELECT FROM imports i WHERE i.folder_id = fo.id
       AND i.poll_at IS NOT NULL AND i.sent_at > now() - interval '1 min' LIMIT 4) awaited))
 """
 
@@ -173,25 +176,43 @@ def is_worth(connection: Connection, folder_id: int, lines: int) -> bool:
 
 
 _UNDISTURBED = text(f"""
-SELECT fo.id FROM folders fo JOIN firms f ON f.id = fo.firm_id
-WHERE fo.id = :folder_id AND fo.lease = :lease AND fo.lease_until > now()
-  AND {lets_pass("fo")} AND {MAY_CALL}
+SELECT f.held_by AS firm_held_by, fo.held_by FROM folders fo JOIN firms f ON f.id = fo.firm_id
+WHERE fo.id = :folder_id AND fo.lease = :lease AND fo.lease_until > now() AND {IS_READY} AND {IS_UP}
 FOR KEY SHARE OF f, fo
-""")  # noqa: S608 a literal of a module beside this one
+""")  # noqa: S608 literals of a module beside this one
 
 
-def _undisturbed(connection: Connection, folder_id: int, lease: uuid.UUID) -> bool:
-    """Whether the folder's turn is still ours and no hold, pause or outage has come.
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """What may be sent: anything, or under a hold the one entry that was sent to see."""
 
-    Comes before any entry is locked: who opens a hold locks the folder first, too.
+    only: int | None = None
+
+
+def _passage(connection: Connection, folder_id: int, lease: uuid.UUID) -> _Passage | None:
+    """None where the folder's turn is not ours any more, or a hold, a pause or an outage has come.
+
+    Comes before any entry is locked: who opens a hold locks the folder first, too. What passes is
+    asked in a statement of its own, behind the lock: a hold that was waited for is seen.
     """
-    row = connection.execute(_UNDISTURBED, {"folder_id": folder_id, "lease": lease}).first()
-    return row is not None
+    row = connection.execute(_UNDISTURBED, {"folder_id": folder_id, "lease": lease}).one_or_none()
+    if row is None:
+        return None
+    holders = [case_id for case_id in (row.firm_held_by, row.held_by) if case_id is not None]
+    if not holders:
+        return _Passage()
+    passing = connection.execute(
+        text("SELECT probe_entry FROM cases WHERE id = ANY(:ids)"), {"ids": holders}
+    )
+    entries = set(passing.scalars())
+    only = entries.pop() if len(entries) == 1 else None
+    return None if only is None else _Passage(only)
 
 
 _DUE = text(f"""
-SELECT e.id, e.entry_id, e.entry, e.line_count, e.half FROM entries e
+SELECT e.id, e.entry_id, e.entry, e.line_count, e.half, e.lacking_since FROM entries e
 WHERE e.folder_id = :folder_id AND {_CLAIMABLE}
+  AND (CAST(:only AS bigint) IS NULL OR e.id = :only)
 ORDER BY e.due_at, e.id LIMIT :most FOR UPDATE OF e SKIP LOCKED
 """)  # noqa: S608 idem
 
@@ -204,10 +225,13 @@ def claim(
     None where the lease has run out or a hold has come. The halves of a refused request go by
     themselves, or the halving would never end.
     """
-    if not _undisturbed(connection, folder_id, lease):
+    passage = _passage(connection, folder_id, lease)
+    if passage is None:
         return []
     # An entry has two lines at least.
-    rows = connection.execute(_DUE, {"folder_id": folder_id, "most": max(1, lines // 2)})
+    rows = connection.execute(
+        _DUE, {"folder_id": folder_id, "most": max(1, lines // 2), "only": passage.only}
+    )
     chosen: list[Due] = []
     total = 0
     for row in rows:
@@ -275,9 +299,10 @@ def mark(
     None where the lease has run out, a hold has come or the database went back: then nothing may
     be sent.
     """
-    if not _undisturbed(connection, folder.id, lease):
-        return None
+    passage = _passage(connection, folder.id, lease)
     ids = [one.entry for one in ready]
+    if passage is None or (passage.only is not None and ids != [passage.only]):
+        return None
     ours = connection.execute(_STILL_OURS, {"ids": ids, "lease": lease}).scalars().all()
     # Behind the first touch of an entry, as `identity.doubt` wants it.
     if len(ours) != len(ids) or not confirmed(connection):

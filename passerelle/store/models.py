@@ -127,9 +127,11 @@ folders = Table(
     time("gather_until"),
     # When upkeep last rang for it.
     time("rung_at"),
-    # Reference data: when they were last read, and are read next (none: at once); how often in a
-    # row that failed; who reads them, until when; when upkeep last rang for that.
+    # Reference data: when they were last read, and when that reading began which brought all of
+    # them; when they are read next (none: at once); how often in a row that failed; who reads them,
+    # until when; when upkeep last rang for that.
     time("refreshed_at"),
+    time("refreshed_from"),
     time("refresh_at"),
     Column("refresh_failures", Integer, nullable=False, server_default="0"),
     Column("refresh_lease", Uuid),
@@ -178,6 +180,8 @@ cases = Table(
     CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
     Index("uq_cases_open", "firm_id", "folder_id", "reason", "cause", unique=True,
           postgresql_where=text("state = 'open'"), postgresql_nulls_not_distinct=True),
+    # The case that is opened again.
+    Index("ix_cases_cause", "firm_id", "folder_id", "reason", "cause"),
 )  # fmt: skip
 
 events = Table(
@@ -224,6 +228,8 @@ entries = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     since("received_at"),
     time("synced_at"),
+    # Since when it has been known to lack something that its folder may have by now.
+    time("lacking_since"),
     # The case whose end let it go on last: until it is settled, that is not over.
     Column("freed_by", BigInteger),
     # When Loop is asked again about what it has: sent more than once (rule 5), or a sample that
@@ -250,7 +256,7 @@ entries = Table(
           postgresql_where=text("read_again_at IS NOT NULL")),
     Index("ix_entries_doubted", "folder_id", "id", postgresql_where=text("doubted")),
     Index("ix_entries_lease_until", "lease_until", postgresql_where=text("state = 'posting'")),
-    Index("ix_entries_case_id", "case_id", postgresql_where=text("case_id IS NOT NULL")),
+    Index("ix_entries_held", "case_id", "id", postgresql_where=text("case_id IS NOT NULL")),
     Index("ix_entries_freed_by", "freed_by", postgresql_where=text(
         f"freed_by IS NOT NULL AND state IN {listed(sorted(UNSETTLED))}")),
 )  # fmt: skip
@@ -307,6 +313,9 @@ imports = Table(
     Index("ix_imports_poll_at", "firm_id", "poll_at", postgresql_where=text("poll_at IS NOT NULL")),
     # How long a firm's imports take, and which of them Loop has for sure.
     Index("ix_imports_done", "firm_id", "ended_at", postgresql_where=text("status = 3")),
+    Index(
+        "ix_imports_awaited", "folder_id", "sent_at", postgresql_where=text("poll_at IS NOT NULL")
+    ),
     # Whether one is a folder's first, or the last is long ago.
     Index(
         "ix_imports_done_folder_at", "folder_id", "ended_at", postgresql_where=text("status = 3")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.store.pauses import IS_OPEN
+from passerelle.store.pauses import IS_READY
 
 _ENOUGH = 3
 """Failures of whichever firms, with no answer between, that make an outage."""
@@ -56,13 +56,17 @@ class Prober:
 
 
 def prober(connection: Connection) -> Prober | None:
-    """Any folder whose firm may call Loop but for the outage; None where it is over."""
+    """Any folder whose firm has keys and no pause; None where it is over.
+
+    A hold is no matter: a refusal shows that Loop is back, too.
+    """
     row = connection.execute(
         text(f"""
         SELECT fo.code, f.id AS firm_id, f.api_key, f.api_secret, f.subscription_key
         FROM outages o, folders fo JOIN firms f ON f.id = fo.firm_id
-        WHERE o.since IS NOT NULL AND {IS_OPEN}
-        ORDER BY fo.held_by IS NOT NULL, fo.registered_at IS NULL, random() LIMIT 1
+        WHERE o.since IS NOT NULL AND {IS_READY}
+        ORDER BY f.held_by IS NOT NULL, fo.held_by IS NOT NULL, fo.registered_at IS NULL, random()
+        LIMIT 1
         """)  # noqa: S608 a literal of a module beside this one
     ).one_or_none()
     return None if row is None else Prober(**row._asdict())

@@ -5,27 +5,36 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from passerelle.domain.backoff import PROBE_FIRST
-from passerelle.domain.states import PROBED, Reason, State
+from passerelle.domain.states import OF_ENTRIES, PROBED, Reason, State
 from passerelle.store.models import listed
 from passerelle.store.pauses import IS_READY, IS_UP
 
 # Of `cases c` with its `firms f`: Loop can be asked whether it is over, and nothing else stands
-# against that.
+# against that: another case that holds the same, or what landed differently on the way.
 IS_PROBED = f"""
 c.state = 'open' AND c.reason IN {listed(sorted(PROBED))} AND {IS_READY} AND {IS_UP}
 AND coalesce(f.held_by, c.id) = c.id AND NOT EXISTS (
     SELECT FROM folders fo WHERE fo.id = c.folder_id AND coalesce(fo.held_by, c.id) <> c.id)
+AND NOT EXISTS (
+    SELECT FROM cases other WHERE other.firm_id = c.firm_id AND other.folder_id = c.folder_id
+      AND other.state = 'open' AND other.reason = 'landed_differently')
+"""  # noqa: S608 words of the domain
+# What was sent to see, and has come to an end that says nothing.
+_HAS_ENDED = """
+EXISTS (SELECT FROM entries e WHERE e.id = c.probe_entry
+        AND e.state IN ('parked', 'superseded', 'discarded') AND e.case_id IS DISTINCT FROM c.id)
 """
-# Its first time comes after a minute, of cases opened together not quite at the same moment. What
-# was sent to see and has come to an end that says nothing is followed by the next at once.
+# Its first time comes after a minute, of cases opened together not quite at the same moment.
 IS_DUE = f"""
 (coalesce(c.probe_at, c.opened_at + make_interval(secs => {PROBE_FIRST} + c.id % 7)) <= now()
- OR EXISTS (SELECT FROM entries e WHERE e.id = c.probe_entry
-            AND e.state IN ('parked', 'superseded', 'discarded')))
+ OR {_HAS_ENDED})
 """
-HAS_SUCCEEDED = """
-EXISTS (SELECT FROM entries e WHERE e.id = c.probe_entry AND e.state = 'synced')
-"""
+# Of `cases c`: what was sent to see is in Loop; or nothing waits that it was about.
+IS_OVER = f"""
+(EXISTS (SELECT FROM entries e WHERE e.id = c.probe_entry AND e.state = 'synced')
+ OR (c.reason IN {listed(sorted(OF_ENTRIES))}
+     AND NOT EXISTS (SELECT FROM entries e WHERE e.case_id = c.id)))
+"""  # noqa: S608 idem
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,9 @@ class Probed:
 
 
 _TAKE = text(f"""
-UPDATE cases c SET rung_at = NULL, last_probe_at = now(), probe_at = now()
-    + make_interval(secs => :seconds)
+UPDATE cases c SET rung_at = NULL, last_probe_at = now(),
+    probe_at = now() + make_interval(secs => :seconds),
+    probe_entry = CASE WHEN NOT {_HAS_ENDED} THEN c.probe_entry END
 FROM firms f
 WHERE c.id = :case_id AND f.id = c.firm_id AND {IS_PROBED} AND (:asked OR {IS_DUE})
 RETURNING c.id, c.reason, c.firm_id, c.folder_id,
@@ -70,24 +80,22 @@ def take(connection: Connection, case_id: int, seconds: float, *, asked: bool) -
     return Probed(**fields | {"reason": Reason(fields["reason"])})
 
 
-def put_off(connection: Connection, case_id: int, seconds: float) -> None:
-    """Nothing was learnt: when Loop is asked again."""
+def put_off(connection: Connection, case_id: int, seconds: float, *, counts: bool = False) -> None:
+    """Nothing was learnt: when Loop is asked again; whether it `counts` as a probe."""
     connection.execute(
         text(
-            "UPDATE cases SET probe_at = now() + make_interval(secs => :seconds) "
+            "UPDATE cases SET probes = probes + CAST(:counts AS int), "
+            "probe_at = now() + make_interval(secs => :seconds) "
             "WHERE id = :case_id AND state = 'open'"
         ),
-        {"case_id": case_id, "seconds": seconds},
+        {"case_id": case_id, "seconds": seconds, "counts": counts},
     )
 
 
-def note(
-    connection: Connection, case_id: int, probes: int, seconds: float, entry: int | None
+def send_to_see(
+    connection: Connection, case_id: int, entry: int | None, probes: int, seconds: float
 ) -> None:
-    """So many probes by now, the last without success yet: when Loop is asked again.
-
-    `entry`: what was sent to see.
-    """
+    """So many probes by now; what was sent to see, if anything was; when Loop is asked again."""
     connection.execute(
         text(
             "UPDATE cases SET probes = :probes, probe_entry = :entry, "
@@ -126,6 +134,18 @@ def candidate(connection: Connection, case_id: int) -> Candidate | None:
     """The first entry that waits on a case and may be sent to see, locked."""
     row = connection.execute(_CANDIDATE, {"case_id": case_id}).one_or_none()
     return None if row is None else Candidate(**row._asdict())
+
+
+def holds_any(connection: Connection, case_id: int) -> bool:
+    """Whether entries wait on a case."""
+    statement = text("SELECT EXISTS (SELECT FROM entries WHERE case_id = :case_id)")
+    return bool(connection.execute(statement, {"case_id": case_id}).scalar_one())
+
+
+def is_over(connection: Connection, case_id: int) -> bool:
+    """Whether a case, locked, is over by itself."""
+    statement = text(f"SELECT {IS_OVER} FROM cases c WHERE c.id = :case_id")  # noqa: S608 idem
+    return bool(connection.execute(statement, {"case_id": case_id}).scalar_one())
 
 
 def sent_to_see(connection: Connection, case_id: int) -> tuple[int, State] | None:

@@ -1,11 +1,23 @@
 """What a folder has in Loop: its lists as they were last read, and what is wrong with them."""
 
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.referential import Kind
+from passerelle.domain.referential import Kind, Record
 from passerelle.store.refreshes import Refreshing
+
+
+class Place(Protocol):
+    """A folder and its firm, by our ids."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def firm_id(self) -> int: ...
+
 
 # Only what is another than before is touched: a refresh that finds all as it was writes no record.
 _TAKE = text("""
@@ -28,9 +40,9 @@ ON CONFLICT (folder_id, kind, code) DO UPDATE SET
 """)
 
 
-def take_over(connection: Connection, folder: Refreshing, kind: Kind, rows: bytes) -> int:
-    """Store what Loop shows: a JSON array of records, none of them twice. How many were new to us
-    or had changed.
+def take_over(connection: Connection, folder: Place, kind: Kind, rows: bytes) -> int:
+    """Store what Loop shows: a JSON array of `row`s, none of them twice. How many were new to us or
+    had changed.
     """
     values = {
         "firm_id": folder.firm_id,
@@ -39,6 +51,18 @@ def take_over(connection: Connection, folder: Refreshing, kind: Kind, rows: byte
         "rows": rows.decode(),
     }
     return connection.execute(_TAKE, values).rowcount
+
+
+def row(record: Record) -> dict[str, object]:
+    """A record as `take_over` takes it."""
+    return {
+        "code": record.code,
+        "label": record.label,
+        "closed": record.closed,
+        "object_id": record.object_id,
+        "revision_id": record.revision_id,
+        "record": record.whole,
+    }
 
 
 _GONE = text("""
@@ -68,16 +92,19 @@ def known(connection: Connection, folder: Refreshing) -> Mapping[Kind, int]:
     return {Kind(row.kind): row.number for row in rows}
 
 
-def accounts_alike(connection: Connection, folder_id: int, accounts: Collection[str]) -> list[str]:
-    """The chart's accounts that are these but for zeros on the right."""
+def accounts_alike(
+    connection: Connection, folder_id: int, accounts: Collection[str]
+) -> dict[str, bool]:
+    """The chart's accounts that are these but for zeros on the right; whether each is closed."""
     rows = connection.execute(
         text(
-            "SELECT code FROM referential_records WHERE folder_id = :folder_id "
+            "SELECT code, closed_at IS NOT NULL AS closed FROM referential_records "
+            "WHERE folder_id = :folder_id "
             "AND kind = 'account' AND gone_at IS NULL AND rtrim(code, '0') = ANY(:roots)"
         ),
         {"folder_id": folder_id, "roots": [account.rstrip("0") for account in accounts]},
     )
-    return list(rows.scalars())
+    return {row.code: row.closed for row in rows}
 
 
 def flag(connection: Connection, folder: Refreshing, kind: Kind, message: str) -> None:

@@ -31,7 +31,7 @@ class Refreshing:
     """A folder whose lists are read under `lease`, with its firm's sealed credentials.
 
     `failures`: how many refreshes in a row have failed. `flagged`: the lists that could not be
-    read, or not be believed, the last time.
+    read, or not be believed, the last time. `began`: since when it is read.
     """
 
     id: int
@@ -43,6 +43,7 @@ class Refreshing:
     subscription_key: bytes
     failures: int
     flagged: frozenset[Kind]
+    began: dt.datetime
 
 
 _LEASE = text(f"""
@@ -53,7 +54,7 @@ WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {IS_READABLE}
   AND (:asked OR {IS_TO_BE_READ})
 RETURNING fo.id, fo.code, fo.refresh_lease AS lease, f.id AS firm_id, f.api_key, f.api_secret,
     f.subscription_key, fo.refresh_failures AS failures,
-    ARRAY(SELECT kind FROM referential_flags WHERE folder_id = fo.id) AS flagged
+    ARRAY(SELECT kind FROM referential_flags WHERE folder_id = fo.id) AS flagged, now() AS began
 """)  # noqa: S608 idem
 
 
@@ -127,7 +128,9 @@ def has_these_keys(connection: Connection, folder: Refreshing) -> bool:
 _RELEASE = text("""
 UPDATE folders SET refresh_lease = NULL, refresh_lease_until = NULL, refresh_at = :at,
     refresh_failures = :failures,
-    refreshed_at = CASE WHEN :taken THEN now() ELSE refreshed_at END
+    refreshed_at = CASE WHEN :taken THEN now() ELSE refreshed_at END,
+    refreshed_from = CASE WHEN :failures = 0 THEN CAST(:began AS timestamptz)
+        ELSE refreshed_from END
 WHERE id = :folder_id AND refresh_lease = :lease
 """)
 
@@ -145,5 +148,6 @@ def release_refresh(
         "at": at,
         "failures": failures,
         "taken": taken,
+        "began": folder.began,
     }
     connection.execute(_RELEASE, values)

@@ -9,6 +9,7 @@ from passerelle.domain.states import UNSENT, Reason, State
 from passerelle.store.case_history import Act
 from passerelle.store.cases import (
     Ending,
+    cases_of_folder,
     close_case,
     of_entry,
     open_case,
@@ -74,6 +75,15 @@ def end_case(connection: Connection, case_id: int, ending: Ending) -> Freed:
     freed = close_case(connection, case_id, ending)
     settle(connection, [entry for entry, _ in freed])
     return Freed(len(freed), sorted({folder for _, folder in freed}))
+
+
+def heal_folder(
+    connection: Connection, firm_id: int, code: str, reasons: Sequence[Reason]
+) -> list[int]:
+    """The folder's cases of these reasons are over; the folder, if it may go on."""
+    cases = cases_of_folder(connection, firm_id, code, reasons)
+    freed = [end_case(connection, case_id, Ending(Act.HEALED)) for case_id in cases]
+    return sorted({folder for one in freed for folder in one.folders})
 
 
 def heal_firm(connection: Connection, firm_id: int, reason: Reason) -> list[int]:

@@ -12,7 +12,7 @@ from passerelle.store.claims import (
     RUNG_APART,
 )
 from passerelle.store.pauses import MAY_CALL, PACE
-from passerelle.store.probes import HAS_SUCCEEDED, IS_DUE, IS_PROBED
+from passerelle.store.probes import IS_DUE, IS_OVER, IS_PROBED
 from passerelle.store.questions import MAY_ASK
 from passerelle.store.refreshes import DUE_VALUES, IS_READABLE, IS_TO_BE_READ
 
@@ -104,27 +104,37 @@ def entries_to_ask(connection: Connection, most: int) -> dict[int, list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Cases that Loop is to be asked about; and those of which what was sent to see is in Loop."""
+    """Cases that Loop is to be asked about, and those that are over."""
 
     to_probe: tuple[int, ...] = ()
     over: tuple[int, ...] = ()
 
 
-_CASES = text(f"""
-UPDATE cases c SET rung_at = now() WHERE c.id IN (
-    SELECT c.id FROM cases c JOIN firms f ON f.id = c.firm_id
-    WHERE c.state = 'open' AND (c.rung_at IS NULL OR c.rung_at <= now()
-        - make_interval(secs => :apart)) AND ({HAS_SUCCEEDED} OR ({IS_PROBED} AND {IS_DUE}))
-    ORDER BY c.probe_at NULLS FIRST, c.id LIMIT :most FOR UPDATE OF c SKIP LOCKED)
-RETURNING c.id, {HAS_SUCCEEDED} AS over
+_IS_QUIET = "(c.rung_at IS NULL OR c.rung_at <= now() - make_interval(secs => :apart))"
+_OVER = text(f"""
+UPDATE cases SET rung_at = now() WHERE id IN (
+    SELECT c.id FROM cases c WHERE c.state = 'open' AND {_IS_QUIET} AND {IS_OVER}
+    ORDER BY c.id LIMIT :most FOR UPDATE OF c SKIP LOCKED)
+RETURNING id
+""")  # noqa: S608 idem
+# Of each firm no more than a part of its pace: there are entries, too.
+_PROBES = text(f"""
+UPDATE cases SET rung_at = now() WHERE id IN (
+    SELECT due.id FROM firms f CROSS JOIN LATERAL (
+        SELECT c.id, c.probe_at FROM cases c
+        WHERE c.firm_id = f.id AND {IS_PROBED} AND {_IS_QUIET} AND {IS_DUE}
+        ORDER BY c.probe_at NULLS FIRST, c.id LIMIT ceil({PACE} / 4)
+        FOR UPDATE OF c SKIP LOCKED) due
+    ORDER BY due.probe_at NULLS FIRST LIMIT :most)
+RETURNING id
 """)  # noqa: S608 idem
 
 
 def cases_to_ring(connection: Connection, most: int) -> Cases:
     """Cases to do something about, and not rung for just now."""
-    rows = connection.execute(_CASES, {"apart": RUNG_APART, "most": most}).all()
-    over = tuple(row.id for row in rows if row.over)
-    return Cases(tuple(row.id for row in rows if not row.over), over)
+    values = {"apart": RUNG_APART, "most": most}
+    over = connection.execute(_OVER, values).scalars()
+    return Cases(over=tuple(over), to_probe=tuple(connection.execute(_PROBES, values).scalars()))
 
 
 _REFRESH_APART = 60.0

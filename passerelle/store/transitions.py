@@ -47,6 +47,7 @@ WITH before AS (
         lease_until = now() + make_interval(secs => CAST(:lease_seconds AS float)),
         synced_at = CASE WHEN :to = 'synced' THEN now() END,
         read_again_at = NULL,
+        lacking_since = CASE WHEN :to IN ('waiting', 'posting') THEN e.lacking_since END,
         freed_by = CASE WHEN :to = 'received' THEN CAST(:freed_by AS bigint) ELSE e.freed_by END,
         doubted = e.doubted AND :to NOT IN ('synced', 'superseded', 'discarded')
     FROM before WHERE e.id = before.id

@@ -167,7 +167,7 @@ def test_a_person_has_loop_asked_at_once(shop: Workshop, cli: Cli, loop: Simulat
     loop.patch_folder(FOLDER, access="granted")
     done = cli("remediation", "probe", 1, **here)
     assert done.exit_code == 0
-    assert "entry #1 is sent to see" in done.stdout
+    assert "Entry #1 is sent to see, and is received" in done.stdout
     assert shop.states() == {"received": 1, "parked": 2}
     found = case(cli)
     assert found["probe_entry"] == 1

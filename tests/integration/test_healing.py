@@ -1,7 +1,9 @@
 """A refusal that is over heals by itself: a cheap read, one entry, then all (engine rule 18)."""
 
 import itertools
+import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine
@@ -29,7 +31,9 @@ from support.workshop import (
     shown,
 )
 
-NOBODY = Answer(Sort.PERSON, "le dossier n'existe pas", 200, reason=Reason.UNKNOWN_FOLDER)
+NOBODY = Answer(
+    Sort.PERSON, "le dossier X n'existe pas sur le domaine", 200, reason=Reason.UNKNOWN_FOLDER
+)
 AT_END = Status(4, "n'a pas accès au dossier", Reason.ACCESS_DENIED)
 
 
@@ -261,6 +265,147 @@ def test_a_case_in_place_of_another(shop: Workshop) -> None:
     shop.time_passes()
     shop.heal()
     assert shop.states() == {"synced": 3}
+
+
+def test_words_that_are_not_known_leave_the_case_as_it_is(shop: Workshop) -> None:
+    odd = replace(NOBODY, message="Réessayez plus tard.")
+    shop.told.folder = odd
+    shop.time_passes()
+    shop.heal()
+    assert shop.cases() == [("folder", "access_denied", "open")]
+    assert probe_seconds(shop) > 100
+
+
+def test_an_entry_that_is_refused_for_another_reason_gives_all_to_another_case(
+    shop: Workshop,
+) -> None:
+    """And not one after the other."""
+    shop.told.answers = [NOBODY]
+    shop.time_passes()
+    shop.heal()
+    assert sent(shop) == [["1"]]
+    assert shop.cases() == [
+        ("folder", "access_denied", "healed"),
+        ("folder", "unknown_folder", "open"),
+    ]
+    held = shop.rows("SELECT DISTINCT case_id, reason FROM entries")
+    assert held == [{"case_id": 2, "reason": "unknown_folder"}]
+    assert shop.row("SELECT held_by FROM folders")["held_by"] == 2
+    shop.told.answers = [accepted()]
+    shop.time_passes()
+    shop.heal()
+    assert shop.states() == {"synced": 3}
+
+
+def test_what_landed_differently_on_the_way_holds_the_folder(engine: Engine) -> None:
+    """Nothing more is sent to see before a person has looked, and then it goes on."""
+    shop = Workshop(engine, first_samples=3)
+    shop.add_firm()
+    shop.told.answers = [ACCESS_DENIED, accepted()]
+    shop.submit(*(purchase(number) for number in (1, 2, 3)))
+    shop.deliver_all()
+    shop.time_passes()
+    shop.heal()
+    lines = shop.row("SELECT lines FROM attempts ORDER BY id DESC LIMIT 1")["lines"]
+    shop.told.found = [shown(lines, tiers="WAITING")]
+    for _ in range(2):
+        shop.hours_pass()
+        shop.ask()
+    assert shop.entry(1)["reason"] == "landed_differently"
+    for _ in range(3):
+        shop.time_passes()
+        shop.heal()
+    assert len(sent(shop)) == 2
+    shop.settling.settle(shop.entry(1)["id"], in_loop=True, who="ada", why="corrected")
+    shop.told.found = [[]]
+    shop.time_passes()
+    shop.heal()
+    assert shop.state(2) in {"posted", "synced"}
+
+
+def test_an_outage_ends_though_every_firm_is_held(engine: Engine) -> None:
+    shop = Workshop(engine)
+    shop.add_firm()
+    shop.submit(purchase(1))
+    shop.hold(Reason.CREDENTIALS_REFUSED)
+    shop.execute("UPDATE outages SET since = now(), failures = 3")
+    shop.probing.probe()
+    assert shop.row("SELECT since FROM outages")["since"] is None
+
+
+def test_while_an_import_takes_long_nothing_else_is_sent_to_see(shop: Workshop) -> None:
+    shop.told.statuses = [Status(2, "")]
+    for _ in range(4):
+        shop.time_passes()
+        shop.heal()
+    assert sent(shop) == [["1"]]
+    shop.told.statuses = [Status(3, "")]
+    shop.time_passes()
+    shop.follow_up()
+    shop.execute("UPDATE cases SET probe_at = now() + interval '1 h'")
+    shop.heal()
+    assert shop.states() == {"synced": 3}
+
+
+def test_what_is_synced_while_loop_is_asked_heals(shop: Workshop) -> None:
+    shop.told.statuses = [Status(2, ""), Status(3, "")]
+    shop.time_passes()
+    shop.heal()
+    shop.execute("UPDATE cases SET probe_at = now()")
+    shop.follow_up()
+    assert shop.healing.probe(1).progress is Progress.HEALED
+    shop.deliver_all()
+    assert sent(shop) == [["1"], ["2", "3"]]
+
+
+def test_a_batch_that_was_claimed_before_the_hold_is_not_sent_with_what_is_sent_to_see(
+    engine: Engine,
+) -> None:
+    shop = Workshop(engine)
+    shop.add_firm()
+    shop.submit(*(purchase(number) for number in (1, 2, 3)))
+
+    def meanwhile(step: str) -> None:
+        if step == "claim":
+            shop.submit(purchase(4))
+            shop.hold()
+            shop.healing.probe_for(1, "ada")
+
+    shop.another_delivery(checkpoint=meanwhile).deliver(shop.folder_id())
+    assert sent(shop) == []
+    shop.deliver_all()
+    assert sent(shop) == [["4"]]
+    assert [shop.state(number) for number in (1, 2, 3)] == ["parked"] * 3
+
+
+def test_what_is_over_does_not_wait_behind_what_is_due(shop: Workshop) -> None:
+    shop.time_passes()
+    shop.healing.probe(1)
+    shop.deliver_all()
+    shop.follow_up()
+    folders = [f"F{number}" for number in range(60)]
+    shop.add_firm("OTHER", *folders)
+    for folder in folders:
+        shop.hold(Reason.ACCESS_DENIED, folder)
+    shop.execute("UPDATE cases SET probe_at = now() - interval '1 h' WHERE id > 1")
+    cases = shop.sweep().cases
+    assert cases.over == (1,)
+    # Of a firm no more than a part of its pace.
+    assert len(cases.to_probe) == 1
+
+
+def test_a_case_on_which_nothing_waits_any_more_is_over(engine: Engine) -> None:
+    """The entry was corrected in the hub, and the older revision has given way."""
+    shop = Workshop(engine)
+    shop.add_firm()
+    shop.told.answers = [REFUSED, accepted()]
+    shop.submit(purchase(1))
+    shop.deliver_all()
+    assert shop.cases() == [("folder", "refused_by_loop", "open")]
+    shop.submit(purchase(1, revision=2, event_id=str(uuid.uuid4())))
+    shop.heal()
+    assert shop.cases() == [("folder", "refused_by_loop", "healed")]
+    assert shop.state(1, revision=2) == "synced"
 
 
 def test_refused_keys_are_tried_and_heal_all_folders_of_the_firm(engine: Engine) -> None:
