@@ -13,12 +13,13 @@ from passerelle.domain.mapping import Destination, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
 from passerelle.domain.states import Reason, State
 from passerelle.domain.verdict import count
-from passerelle.lines import auxiliaries, chart_writings, ready_of
+from passerelle.lines import auxiliaries, chart_writings, ready_of, uses_of
 from passerelle.lookup import NO_TURN, Lookup
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
-from passerelle.store import claims
+from passerelle.preflight import Claimed, Preflight
+from passerelle.store import claims, preflight
 from passerelle.store.cases import collision, hold, of_entry, open_case, refusal
 from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
@@ -52,14 +53,22 @@ class Terms:
     gather_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """To Loop: requests; finding entries there; what is looked at before any is sent."""
+
+    loop: Loop
+    lookup: Lookup
+    preflight: Preflight
+
+
 class Delivery:
     """`chance` gives numbers from 0 to 1; `checkpoint` is called after each named step."""
 
     def __init__(
         self,
         engine: Engine,
-        loop: Loop,
-        lookup: Lookup,
+        ways: Ways,
         vault: Vault,
         turns: Turns,
         terms: Terms,
@@ -67,8 +76,9 @@ class Delivery:
         checkpoint: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._engine = engine
-        self._loop = loop
-        self._lookup = lookup
+        self._loop = ways.loop
+        self._lookup = ways.lookup
+        self._preflight = ways.preflight
         self._vault = vault
         self._turns = turns
         self._terms = terms
@@ -141,9 +151,13 @@ class Delivery:
             codes = claims.auxiliary_loop_codes(
                 connection, folder.firm_id, folder.id, auxiliaries(dues)
             )
-            accounts = chart_writings(connection, folder.id, dues)
+            uses = {due.id: one for due in dues if (one := uses_of(due)) is not None}
+            known = preflight.known(connection, folder.id, [*uses.values()])
         self._checkpoint("claim")
-        ready = self._fitting(folder, lease, self._map(folder, lease, dues, codes, accounts))
+        chart = known.chart.accounts or {}
+        accounts = chart_writings({one for used in uses.values() for one in used.accounts}, chart)
+        passing = self._preflight.passing(Claimed(folder, lease, dues, uses), known, credentials)
+        ready = self._fitting(folder, lease, self._map(folder, lease, passing, codes, accounts))
         if not self._terms.send_origin:
             ready = self._without_twins(folder, lease, ready)
         if not ready:

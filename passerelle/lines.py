@@ -1,16 +1,15 @@
 """An entry that is due as the lines that go to Loop."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
-
-from sqlalchemy import Connection
 
 from passerelle.domain.batching import Size
 from passerelle.domain.limits import Cut
 from passerelle.domain.mapping import Destination, auxiliary_code, chart_account, map_entry
+from passerelle.domain.preflight import Uses
+from passerelle.domain.text import normalise
 from passerelle.domain.verdict import twin_key
 from passerelle.store.claims import Due, Ready
-from passerelle.store.referentials import accounts_alike
 from schemas.event import build_entry
 from schemas.loop import dump_line, encode, sent_moves, sent_place
 
@@ -25,13 +24,20 @@ def auxiliaries(dues: Sequence[Due]) -> list[str]:
     ]
 
 
-def chart_writings(connection: Connection, folder_id: int, dues: Sequence[Due]) -> dict[str, str]:
-    """How the folder's chart writes the accounts of these entries that it writes otherwise."""
-    lines = (line for due in dues for line in due.entry["lines"])
-    accounts = {line["account"] for line in lines if "account" in line}
-    chart = accounts_alike(connection, folder_id, accounts)
-    written = {account: chart_account(account, chart) for account in accounts}
+def chart_writings(used: Collection[str], chart: Collection[str]) -> dict[str, str]:
+    """How the folder's chart writes those of the accounts that it writes otherwise."""
+    written = {account: chart_account(account, chart) for account in used}
     return {account: other for account, other in written.items() if other != account}
+
+
+def uses_of(due: Due) -> Uses | None:
+    """What an entry uses of its folder; None where it is not as events are: mapping tells."""
+    try:
+        entry = build_entry(due.entry)
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    accounts = frozenset(line.account for line in entry.lines)
+    return Uses(entry.date, normalise(entry.journal.code), accounts, entry.attachment)
 
 
 def ready_of(due: Due, destination: Destination) -> tuple[Ready, Size]:

@@ -18,8 +18,11 @@ from passerelle.domain.referential import Kind, Page, Record, much_smaller
 from passerelle.domain.states import Reason
 from passerelle.loop_api.client import PAGE_SIZE, Credentials, Loop
 from passerelle.observe import log
-from passerelle.store import referentials, refreshes
+from passerelle.store import preflight, referentials, refreshes
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Ending
 from passerelle.store.refreshes import Refreshing
+from passerelle.store.revisions import end_case
 from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
 from passerelle.turns import READING, REFRESHING, Turns
@@ -31,6 +34,8 @@ _PATIENCE_SECONDS = 30.0
 """A page waits so long for a turn, or for the end of a pause, before all is put off."""
 
 _REST_SECONDS = 0.2
+
+_HAS_COME = "The folder's lists, read anew, have it."
 
 _NO_TURN = Answer(Sort.AGAIN, "The firm's other requests left no turn for it.")
 
@@ -64,23 +69,14 @@ class _Listing:
         new = {record.code: record for record in records if record.code not in self.codes}
         self.codes |= new.keys()
         if new:
-            self.pages.write(json.dumps([_row(record) for record in new.values()]).encode() + b"\n")
+            self.pages.write(
+                json.dumps([referentials.row(record) for record in new.values()]).encode() + b"\n"
+            )
         return len(new)
 
     def kept(self) -> Iterator[bytes]:
         self.pages.seek(0)
         return iter(self.pages)
-
-
-def _row(record: Record) -> dict[str, object]:
-    return {
-        "code": record.code,
-        "label": record.label,
-        "closed": record.closed,
-        "object_id": record.object_id,
-        "revision_id": record.revision_id,
-        "record": record.whole,
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +169,8 @@ class Referentials:
             else:
                 at = self._terms.night.next_turn(folder.id, now)
                 refreshes.release_refresh(connection, folder, at, 0, taken=True)
+                preflight.try_again(connection, folder.id)
+        self._heal(folder)
         log.info(
             "reference data were read",
             folder=folder.code,
@@ -182,6 +180,12 @@ class Referentials:
             flags=len(done.flags),
         )
         return done
+
+    def _heal(self, folder: Refreshing) -> None:
+        """What entries lacked and has come is lacking no more."""
+        with self._engine.begin() as connection:
+            for case_id in preflight.cured(connection, folder.id):
+                end_case(connection, case_id, Ending(Act.HEALED, why=_HAS_COME))
 
     def _put_off(
         self, connection: Connection, folder: Refreshing, now: dt.datetime, *, taken: bool

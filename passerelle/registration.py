@@ -11,7 +11,7 @@ from passerelle.domain.errors import RegistrationError, no_firm
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.states import Reason
 from passerelle.store import credentials, registry
-from passerelle.store.revisions import heal_firm
+from passerelle.store.revisions import heal_firm, heal_folder
 from passerelle.store.vault import Vault, VaultError
 
 
@@ -33,6 +33,9 @@ class Resealed:
     unreadable: Sequence[str]
     # Their API key is another firm's, too.
     doubled: Sequence[str]
+
+
+_OF_TERMS = (Reason.OUTSIDE_OPEN_PERIOD, Reason.UNKNOWN_ACCOUNT)
 
 
 class Registration:
@@ -145,8 +148,9 @@ class Registration:
         if not added:
             raise RegistrationError(f"Folder {code} of {firm_code} is registered already.")
 
-    def set_folder(self, firm_code: str, code: str, terms: FolderTerms) -> None:
-        """Change what a person knows of a registered folder.
+    def set_folder(self, firm_code: str, code: str, terms: FolderTerms) -> list[int]:
+        """Change what a person knows of a registered folder; what waited for that is looked at
+        again. The folder, where it has something to do.
 
         Raises:
             RegistrationError: no such firm or folder, or the period would end before it begins.
@@ -155,6 +159,8 @@ class Registration:
             firm_id = registry.registered_firm(connection, firm_code)
             if firm_id is None or not self._set_folder(connection, firm_id, code, terms):
                 raise unregistered(firm_code, code)
+            # Whether it is still against them is looked at before they are sent.
+            return heal_folder(connection, firm_id, code, _OF_TERMS)
 
     @staticmethod
     def _set_folder(connection: Connection, firm_id: int, code: str, terms: FolderTerms) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from config.settings import Settings, SettingsError, read_table
 from passerelle.asking import Asking, AskingTerms
 from passerelle.connecting import Connecting
-from passerelle.delivery import Delivery, Terms
+from passerelle.delivery import Delivery, Terms, Ways
 from passerelle.discovery import Discovery
 from passerelle.domain.limits import Limits
 from passerelle.domain.nights import Night
@@ -21,6 +21,7 @@ from passerelle.healing import Healing
 from passerelle.intake import Intake
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
+from passerelle.preflight import Preflight
 from passerelle.prerequisites import Prerequisites
 from passerelle.probing import Probing
 from passerelle.reconciliation import Reconciliation
@@ -118,12 +119,17 @@ class Runtime:
         return Intake(self.engine, self.limits)
 
     @cached_property
+    def preflight(self) -> Preflight:
+        # What is left of the lease is the longest call's.
+        look_seconds = (self.settings.lease_seconds - self.settings.call_seconds) / 2
+        return Preflight(self.engine, self.loop, self.turns, look_seconds, self._chance)
+
+    @cached_property
     def delivery(self) -> Delivery:
         settings = self.settings
         return Delivery(
             self.engine,
-            self.loop,
-            self.lookup,
+            Ways(self.loop, self.lookup, self.preflight),
             self.vault,
             self.turns,
             Terms(

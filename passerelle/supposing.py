@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Engine
 from passerelle.domain.limits import Limits
 from passerelle.domain.mapping import Destination, short_auxiliary
 from passerelle.domain.states import Reason, State
-from passerelle.lines import auxiliaries, chart_writings, ready_of
+from passerelle.lines import auxiliaries, chart_writings, ready_of, uses_of
 from passerelle.observe import log
 from passerelle.store import doubts
 from passerelle.store.cases import of_entry, open_case
 from passerelle.store.claims import Due, Ready, auxiliary_loop_codes
 from passerelle.store.doubts import Place
 from passerelle.store.engine import transact
+from passerelle.store.referentials import accounts_alike
 from passerelle.store.transitions import Change, move
 from passerelle.store.twins import twins_of
 
@@ -75,6 +76,8 @@ class Supposing:
     def _map(self, connection: Connection, place: Place, dues: Sequence[Due]) -> list[Ready]:
         """The lines that would be sent; none where that cannot be told."""
         codes = auxiliaries(dues)
+        uses = [one for one in map(uses_of, dues) if one is not None]
+        used = {account for one in uses for account in one.accounts}
         short = {code: short_auxiliary(code, self._limits) for code in codes}
         destination = Destination(
             firm=place.firm_code,
@@ -83,7 +86,7 @@ class Supposing:
             send_origin=self._send_origin,
             # A code that collides has none of its own yet.
             loop_codes=short | auxiliary_loop_codes(connection, place.firm_id, place.id, codes),
-            accounts=chart_writings(connection, place.id, dues),
+            accounts=chart_writings(used, accounts_alike(connection, place.id, used)),
         )
         mapped = []
         for due in dues:

@@ -144,5 +144,15 @@ def _check_date(value: str | None) -> None:
         raise RefusedError("datePiece attend une date AAAA-MM-JJ")
 
 
+def named(conditions: Sequence[Condition]) -> list[str]:
+    """The codes of records that are asked for by name."""
+    equal = {Operator.EQUAL, Operator.STRICT}
+    return [
+        condition.value
+        for condition in conditions
+        if condition.name in {"numero", "code"} and condition.operator in equal and condition.value
+    ]
+
+
 def all_hold(conditions: Sequence[Condition], row: Row) -> bool:
     return all(condition.holds(row) for condition in conditions)

@@ -140,7 +140,8 @@ class Loop:
         if route is Route.ENTRIES:
             return self._entries(call, folder)
         reading = self.faults.on_read(Reading(), route, folder.domain, folder.code)
-        return _listed(call, *referentials.records(route, folder), reading)
+        named = filters.named(filters.of_list(call.query.get("filter", "")))
+        return _listed(call, *referentials.records(route, folder, named), reading)
 
     def _entries(self, call: Call, folder: Folder) -> Answer:
         """Reference: Loop API 3.6."""

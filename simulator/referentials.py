@@ -1,13 +1,13 @@
 """The records of the lists, in Loop's words. Reference: Loop API 3.1 to 3.5.
 
-Fields whose meaning was not seen hold a neutral value. A catalogue that was not given lists what
-imports have brought.
+Fields whose meaning was not seen hold a neutral value. A catalogue that was not given accepts any
+code: it lists what imports have brought, and has whatever code it is asked for by name.
 """
 
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from simulator.folders import (
@@ -34,9 +34,19 @@ _CLASSES = "1234567"
 _LEGAL_PERSON = 2
 
 
-def records(route: Route, folder: Folder) -> tuple[Iterable[Any], Callable[[Any], dict[str, Any]]]:
-    """The records of a list route, in the order in which they came to be, and how one reads."""
+def records(
+    route: Route, folder: Folder, named: Iterable[str] = ()
+) -> tuple[Iterable[Any], Callable[[Any], dict[str, Any]]]:
+    """The records of a list route, in the order in which they came to be, and how one reads.
+
+    `named`: codes that the request asks for.
+    """
     found, fields = _list(route, folder)
+    match route:
+        case Route.ACCOUNTS if not folder.accounts.given:
+            found = {code: Account(code) for code in named} | found
+        case Route.JOURNALS if not folder.journals.given:
+            found = {code: Journal(code) for code in named} | found
 
     def shown(record: Any) -> dict[str, Any]:
         return _identified(fields(record), folder.domain, folder.code, route, record.code)
@@ -60,9 +70,7 @@ def _identified(fields: dict[str, Any], *names: str) -> dict[str, Any]:
     }
 
 
-def _list(
-    route: Route, folder: Folder
-) -> tuple[Mapping[str, Any], Callable[[Any], dict[str, Any]]]:
+def _list(route: Route, folder: Folder) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]]]:
     match route:
         case Route.ACCOUNTS:
             return folder.accounts.records, _account

@@ -43,6 +43,7 @@ _ROUTES = {
     Kind.EMPLOYEE: "tiersSalarie",
     Kind.OTHER: "tiersDivers",
 }
+_CODE_FIELDS = {Kind.ACCOUNT: "numero"}
 _T = TypeVar("_T")
 _CONNECT_SECONDS = 5.0
 _LARGEST_BODY = 32_000_000
@@ -202,6 +203,16 @@ class Loop:
         """
         read = functools.partial(referential_page, kind)
         return self._page(_ROUTES[kind], credentials, skip, read, codeDossier=folder)
+
+    def find_code(
+        self, credentials: Credentials, folder: str, kind: Kind, code: str
+    ) -> Page | Answer:
+        """As `list_page`, of the records with this code; others as well where Loop does not
+        filter.
+        """
+        read = functools.partial(referential_page, kind)
+        wanted = f"{_CODE_FIELDS.get(kind, 'code')}=={json.dumps(code, ensure_ascii=False)}"
+        return self._page(_ROUTES[kind], credentials, 0, read, codeDossier=folder, filter=wanted)
 
     def folder_page(self, credentials: Credentials, route: str, skip: int) -> Page | Answer:
         """As `list_page`, of the folders that the key reaches."""

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine, insert, text
 
 from passerelle.asking import Asking, AskingTerms
-from passerelle.delivery import Delivery, Terms
+from passerelle.delivery import Delivery, Terms, Ways
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.limits import Limits
 from passerelle.domain.nights import Night
@@ -26,6 +26,7 @@ from passerelle.healing import Healing
 from passerelle.intake import Intake, TakenIn
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
+from passerelle.preflight import Preflight
 from passerelle.probing import Probing
 from passerelle.referentials import Referentials, RefreshTerms
 from passerelle.registration import FolderTerms, Registration
@@ -197,10 +198,11 @@ class Workshop:
     def another_delivery(
         self, loop: Loop | None = None, checkpoint: Callable[[str], None] = lambda _: None
     ) -> Delivery:
+        loop = loop or self.loop
+        preflight = Preflight(self.engine, loop, self.turns, 20.0, self._chance)
         return Delivery(
             self.engine,
-            loop or self.loop,
-            self.lookup(loop or self.loop),
+            Ways(loop, self.lookup(loop), preflight),
             self.vault,
             self.turns,
             self.terms,

@@ -1,0 +1,128 @@
+"""What can be known of an entry before it is sent: whether Loop would take it.
+
+What is known of a folder may be older than the folder: what looks missing is looked for before it
+is believed.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from passerelle.domain.event import Attachment
+from passerelle.domain.referential import Kind
+from passerelle.domain.states import Reason
+
+PATIENCE = dt.timedelta(minutes=15)
+"""So long an entry waits for its folder's lists to be read; then Loop says itself what it lacks."""
+
+
+Code = tuple[Kind, str]
+"""A code of one of a folder's lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What an entry uses of its folder, as the event gives it."""
+
+    date: dt.date
+    journal: str
+    accounts: frozenset[str]
+    attachment: Attachment | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What is known of a folder, as far as entries use it.
+
+    `accounts` and `journals`: whether each code is closed; None where nothing is known of the list.
+    Accounts that differ only by zeros on the right are the same.
+    """
+
+    accounts: Mapping[str, bool] | None
+    journals: Mapping[str, bool] | None
+    creates_accounts: bool = False
+    open_from: dt.date | None = None
+    open_to: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why Loop would not take an entry.
+
+    `code`: what its folder lacks, and in which list; None where the fault is another, which
+    `message` tells.
+    """
+
+    reason: Reason
+    message: str
+    code: Code | None = None
+
+
+def lacks(uses: Uses, chart: Chart) -> Iterator[Lack]:
+    """Everything that stands against the entry."""
+    if (chart.open_from is not None and uses.date < chart.open_from) or (
+        chart.open_to is not None and chart.open_to < uses.date
+    ):
+        period = f"{chart.open_from or '…'} to {chart.open_to or '…'}"
+        yield Lack(
+            Reason.OUTSIDE_OPEN_PERIOD,
+            f"The entry's date, {uses.date}, is outside of the folder's open period, {period}.",
+        )
+    if chart.journals is not None:
+        closed = chart.journals.get(uses.journal)
+        if closed is None:
+            told = f"The folder has no journal {uses.journal}."
+            yield Lack(Reason.UNKNOWN_JOURNAL, told, (Kind.JOURNAL, uses.journal))
+        elif closed:
+            told = f"Journal {uses.journal} is closed in Loop."
+            yield Lack(Reason.CLOSED_JOURNAL, told, (Kind.JOURNAL, uses.journal))
+    if chart.accounts is not None:
+        for account in sorted(uses.accounts):
+            alike = [closed for code, closed in chart.accounts.items() if same(code, account)]
+            if not alike and not chart.creates_accounts:
+                told = f"The folder's chart has no account {account}."
+                yield Lack(Reason.UNKNOWN_ACCOUNT, told, (Kind.ACCOUNT, account))
+            elif alike and all(alike):
+                told = f"Account {account} is closed in Loop."
+                yield Lack(Reason.CLOSED_ACCOUNT, told, (Kind.ACCOUNT, account))
+
+
+def same(code: str, account: str) -> bool:
+    """Whether two accounts are equal but for zeros on the right (contract section 6)."""
+    return code.rstrip("0") == account.rstrip("0")
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How well it has been looked for what an entry lacks.
+
+    `since`: when that was seen first; `read_from`: when the reading of the lists began that brought
+    what is known of them; `doubtful`: that reading did not bring all of the list. `told`: a case is
+    open about it.
+    """
+
+    now: dt.datetime
+    since: dt.datetime | None
+    read_from: dt.datetime | None
+    doubtful: bool
+    told: bool
+
+    @property
+    def enough(self) -> bool:
+        """Whether it is missing, if Loop, asked for it by name, does not show it.
+
+        What an entry missed is believed after a reading that began later.
+        """
+        if self.told:
+            return True
+        return (
+            self.since is not None
+            and self.read_from is not None
+            and self.read_from > self.since
+            and not self.doubtful
+        )
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether it has been waited long enough for the lists to be read."""
+        return not self.enough and self.since is not None and self.now - self.since >= PATIENCE
