@@ -33,6 +33,8 @@ MANY = 1000
 
 FAILED = "passerelle failed on this event and has kept it: retry it after an upgrade."
 
+ANOTHER_LINK = "The hub has sent another link to its document."
+
 _TRIES = 5
 
 
@@ -260,12 +262,24 @@ class _Folder:
 
     def _known(self, one: _Arriving, entry: int) -> None:
         self._tally.known += 1
-        arrivals.replace_attachment(
+        cured = arrivals.replace_attachment(
             self._connection, entry, one.raw["entry"].get("attachment"), one.event.occurred_at
         )
         arrivals.insert_events(
             self._connection, [(one.event.event_id, one.event_print, self._firm.id, entry)]
         )
+        if cured:
+            self._go_on(entry)
+
+    def _go_on(self, entry: int) -> None:
+        """Its case stays open: whoever closes one locks it before its entries, and this is locked.
+
+        So nothing of the case is named here either, which would lock it, too.
+        """
+        change = Change(State.RECEIVED, message=ANOTHER_LINK)
+        move(self._connection, [entry], {State.PARKED}, change)
+        settle(self._connection, [entry])
+        self._ring()
 
     def _insert(self, news: list[tuple[_Arriving, Arrival]]) -> None:
         if not news:
@@ -290,7 +304,11 @@ class _Folder:
         if any(arrival.already_synced for _, arrival in news):
             settle(self._connection, ids)
         self._tally.new += len(ids)
-        if not self._folder.busy and any(row.state is State.RECEIVED for row in rows):
+        if any(row.state is State.RECEIVED for row in rows):
+            self._ring()
+
+    def _ring(self) -> None:
+        if not self._folder.busy:
             self._tally.folders.add(self._folder.id)
 
     def _hold(self) -> Hold | None:

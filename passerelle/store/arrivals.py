@@ -118,24 +118,34 @@ def insert_events(
         connection.execute(insert(events), values)
 
 
+_REPLACE_ATTACHMENT = text("""
+UPDATE entries e SET occurred_at = :occurred_at, entry = (e.entry - 'attachment') ||
+    jsonb_strip_nulls(jsonb_build_object('attachment', CAST(:attachment AS jsonb)))
+FROM entries before
+WHERE e.id = :entry AND before.id = e.id AND e.occurred_at <= :occurred_at
+  AND e.state IN ('received', 'waiting', 'parked') AND NOT EXISTS (
+    SELECT FROM attempts WHERE attempts.entry = e.id AND closed_at IS NULL)
+RETURNING e.state = 'parked' AND e.reason = 'attachment_expired' AND NOT e.doubted
+    AND e.entry -> 'attachment' IS DISTINCT FROM before.entry -> 'attachment' AS cured
+""")
+
+
 def replace_attachment(
     connection: Connection, entry: int, attachment: dict[str, Any] | None, occurred_at: dt.datetime
-) -> None:
-    """Keep the newer link as long as nothing of the entry can be on its way to Loop."""
-    connection.execute(
-        text(
-            "UPDATE entries SET occurred_at = :occurred_at, entry = (entry - 'attachment') || "
-            "jsonb_strip_nulls(jsonb_build_object('attachment', CAST(:attachment AS jsonb))) "
-            "WHERE id = :entry AND occurred_at <= :occurred_at "
-            "AND state IN ('received', 'waiting', 'parked') AND NOT EXISTS "
-            "(SELECT 1 FROM attempts WHERE entry = entries.id AND closed_at IS NULL)"
-        ),
+) -> bool:
+    """Keep the newer link as long as nothing of the entry can be on its way to Loop.
+
+    Whether that cures it: it is parked for its link alone, and this is another.
+    """
+    cured = connection.execute(
+        _REPLACE_ATTACHMENT,
         {
             "entry": entry,
             "attachment": None if attachment is None else Jsonb(attachment),
             "occurred_at": occurred_at,
         },
-    )
+    ).scalar_one_or_none()
+    return bool(cured)
 
 
 def register_auxiliaries(
