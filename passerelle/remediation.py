@@ -75,11 +75,14 @@ class Remediation:
                 )
             end_case(connection, case_id, Ending(Act.DISMISSED, who, why))
 
-    def retry(self, entry: int, who: str) -> int:
+    def retry(self, entry: int, who: str, *, without_attachment: bool = False) -> int:
         """Send a parked entry again, its cause being mended; its folder.
 
+        Without its attachment it stays until the hub sends another.
+
         Raises:
-            RemediationError: it is not parked, may be in Loop, or waits on more than itself.
+            RemediationError: it is not parked, may be in Loop, waits on more than itself, or has no
+                attachment to go without.
         """
         with self._engine.begin() as connection:
             parked = _parked(connection, entry)
@@ -92,6 +95,13 @@ class Remediation:
                     f"`passerelle remediation release {parked.case.id}`."
                 )
             told = f"{who} retries it."
+            if without_attachment:
+                if not acts.drop_attachment(connection, entry):
+                    raise RemediationError(
+                        f"Entry {entry} has no attachment: `passerelle entry retry` sends it as "
+                        "it is."
+                    )
+                told = f"{who} sends it without its attachment."
             change = Change(State.RECEIVED, message=told, freed_by=parked.case.id)
             move(connection, [entry], {State.PARKED}, change)
             settle(connection, [entry])

@@ -98,12 +98,17 @@ def settle(id_: str, *, in_loop: bool, why: str) -> None:
 
 @entry.command()
 @click.argument("id_", metavar="ID")
-def retry(id_: str) -> None:
+@click.option(
+    "--without-attachment",
+    is_flag=True,
+    help="Send it without its document, where no link to it works any more.",
+)
+def retry(id_: str, *, without_attachment: bool) -> None:
     """Send a parked entry again, once its cause is mended."""
     runtime = deployment.runtime()
     with queries.reading(runtime.engine) as connection:
         row = _find(connection, id_)
-    folder = runtime.remediation.retry(row["id"], who())
+    folder = runtime.remediation.retry(row["id"], who(), without_attachment=without_attachment)
     ring(runtime.settings, [folder])
     _say(runtime, row["id"])
 

@@ -85,6 +85,18 @@ def lock_parked(connection: Connection, entry: int) -> Parked | None:
     return Parked(case, row.folder_id, Reason(row.reason), Scope(row.scope), row.open, row.holds)
 
 
+def drop_attachment(connection: Connection, entry: int) -> bool:
+    """Take the attachment off an entry; false where it has none."""
+    dropped = connection.execute(
+        text(
+            "UPDATE entries SET entry = entry - 'attachment' "
+            "WHERE id = :entry AND entry -> 'attachment' IS NOT NULL"
+        ),
+        {"entry": entry},
+    )
+    return dropped.rowcount == 1
+
+
 def held(connection: Connection, case_id: int) -> list[int]:
     """The entries that wait on a case."""
     rows = connection.execute(

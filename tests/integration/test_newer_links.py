@@ -1,5 +1,6 @@
 """An entry that waits for a link to its document goes on with the one that comes (contract 1)."""
 
+import json
 import uuid
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from passerelle.domain.states import Reason
 from passerelle.intake import ANOTHER_LINK, TakenIn
 from passerelle.store.cases import of_entry, open_case, park
+from support.command import Cli
 from support.events import JsonObject, drop, purchase
 from support.workshop import UNKNOWN, Workshop, all_at_once, background
 
@@ -147,3 +149,43 @@ def test_a_release_and_a_link_at_once_send_it_once(shop: Workshop) -> None:
     shop.deliver_all()
     assert sent_links(shop) == [NEWER["url"]]
     assert len(shop.told.bodies) == 1
+
+
+# And the other way: without the document.
+
+
+def test_an_entry_is_sent_without_its_document(waiting: Workshop, cli: Cli) -> None:
+    done = cli("entry", "retry", "1", "--without-attachment")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("revision 1, received\n")
+    assert "sends it without its attachment." in cli("entry", "show", "1").stdout
+    assert waiting.cases() == [("entry", "attachment_expired", "released")]
+    waiting.deliver_all()
+    assert (waiting.state(), sent_links(waiting)) == ("posted", [])
+    [sent] = json.loads(cli("entry", "show", "1", "--json").stdout)["sent"]
+    assert not any("fichier" in line for line in sent["lines"])
+
+
+def test_a_link_that_comes_in_time_brings_the_document_back(waiting: Workshop, cli: Cli) -> None:
+    cli("entry", "retry", "1", "--without-attachment")
+    waiting.submit(purchase())
+    assert "attachment" not in waiting.entry()["entry"]
+    waiting.submit(linked())
+    waiting.deliver_all()
+    assert sent_links(waiting) == [NEWER["url"]]
+
+
+def test_an_entry_without_a_document_is_not_sent_without_it(shop: Workshop, cli: Cli) -> None:
+    shop.submit(linked(None))
+    expire(shop, 1)
+    done = cli("entry", "retry", "1", "--without-attachment")
+    assert done.exit_code == 1
+    assert "has no attachment" in done.stderr
+    assert shop.state() == "parked"
+    assert cli("entry", "retry", "1").exit_code == 0
+
+
+def test_a_refused_retry_leaves_the_document(waiting: Workshop, cli: Cli) -> None:
+    waiting.execute("UPDATE entries SET doubted = true")
+    assert "may be in Loop" in cli("entry", "retry", "1", "--without-attachment").stderr
+    assert waiting.entry()["entry"] == purchase()["entry"]

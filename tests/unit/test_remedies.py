@@ -51,11 +51,19 @@ def test_every_command_that_a_remedy_names_is_there() -> None:
         for command in COMMAND.findall(step)
     }
     assert len(named) > 5
-    for group, name in named:
+    for group, name, *options in named:
         with click.Context(main) as context:
             found = main.get_command(context, group)
         assert isinstance(found, click.Group)
-        assert name in found.commands
+        known = {option for one in found.commands[name].params for option in one.opts}
+        assert known.issuperset(options)
+
+
+def test_an_expired_link_has_two_ways_on() -> None:
+    for found in of(Reason.ATTACHMENT_EXPIRED).values():
+        link, without = found.steps
+        assert "lien" in link or "link" in link
+        assert "`passerelle entry retry --without-attachment`" in without
 
 
 def test_a_refusal_of_access_names_both_screens_folder_connector_and_collaborator() -> None:
