@@ -100,6 +100,7 @@ def _settings(loop: Loop) -> Answer:
             "latency_ms": settings.latency_ms,
             "import_ms": settings.import_ms,
             "strict_folders": settings.strict_folders,
+            "fetch_attachments": settings.fetch_attachments,
             "rate_limit": None
             if limit is None
             else {"calls": limit.calls, "seconds": limit.seconds},

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator import imports, money
+from simulator.attachments import Fetch, Fetched
 from simulator.folders import Account, Folder, Journal, ThirdParty, kind_of
 from simulator.imports import Course, Group, Import, Landing, Origin, Verdict
 from simulator.ledger import Entry, Ledger, packed
-from simulator.payload import Line, Payload
+from simulator.payload import Line, Payload, attachment
 
 WAITING_THIRD_PARTY = "ATTENTE"
 _WAITING_ACCOUNT = "47100000"
@@ -17,11 +18,12 @@ _WAITING_ACCOUNT = "47100000"
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """One import on its way into the ledger at `now`."""
+    """One import on its way into the ledger at `now`. Without `fetch`, documents are left alone."""
 
     ledger: Ledger
     imported: Import
     now: dt.datetime
+    fetch: Fetch | None = None
 
     def book(self, payload: Payload, verdict: Verdict) -> int:
         """Book what lands; gives the number of entries."""
@@ -52,6 +54,7 @@ class Booking:
         if request_id is None:
             sent = [{**line, "ecritureOrigine": None} for line in sent]
             lines = sent
+        fetched: list[Fetched] = []
         visible_at = self.now + dt.timedelta(seconds=self.imported.course.hidden)
         entry = Entry(
             serial=len(self.ledger) + 1,
@@ -67,15 +70,19 @@ class Booking:
             visible_at=visible_at,
             sent=packed(sent),
             booked=None if lines == sent else packed(lines),
+            fetched=fetched,
         )
         sums = [imports.sides(line) for line in lines]
         debit, credit = (sum(side) for side in zip(*sums, strict=True))
         self.ledger.add(entry, len(lines), debit, credit)
+        if self.fetch is not None and request_id is not None:
+            for uri in filter(None, map(attachment, lines)):
+                self.fetch(uri, fetched.append)
 
 
 def _landing(sent: list[Line], number: int, landing: Landing | None) -> list[Line]:
     match landing:
-        case None:
+        case None | Landing.EVERYTHING:
             return sent
         case Landing.NOTHING:
             return []

@@ -74,6 +74,8 @@ class ImportFault:
     alter: Callable[[Course, Rule], Course]
     seconds: float | None = None
     worded: bool = False
+    # Fits only an import with a document.
+    of_attachments: bool = False
 
     routes = frozenset({Route.IMPORT_JSON})
     rows = None
@@ -132,6 +134,14 @@ def _import(**changes: Any) -> ImportFault:
     return ImportFault(lambda course, _rule: replace(course, **changes))
 
 
+def _attachment_refused(landing: Landing) -> ImportFault:
+    """Whether Loop books before it fetches or after is not known (assumption 17)."""
+    return ImportFault(
+        lambda course, _rule: replace(course, failing=landing, attachment_refused=True),
+        of_attachments=True,
+    )
+
+
 def _stuck(at: Status) -> ImportFault:
     return ImportFault(
         lambda course, rule: replace(course, stuck_at=at, stuck_for=rule.seconds or None),
@@ -180,6 +190,8 @@ FAULTS: dict[str, Fault] = {
     "failed": _import(failing=Landing.NOTHING),
     "failed_every_second_landed": _import(failing=Landing.EVERY_SECOND_ENTRY),
     "failed_half_of_each_landed": _import(failing=Landing.HALF_OF_EACH),
+    "attachment_refused": _attachment_refused(Landing.NOTHING),
+    "attachment_refused_after": _attachment_refused(Landing.EVERYTHING),
     "stuck_waiting": _stuck(Status.WAITING),
     "stuck_running": _stuck(Status.RUNNING),
     "late": ImportFault(lambda course, rule: replace(course, delay=rule.seconds), seconds=60),
@@ -238,12 +250,16 @@ class Faults:
                 return fault, armed.rule
         return None
 
-    def on_import(self, course: Course, domain: str, folder: str) -> Course:
+    def on_import(self, course: Course, domain: str, folder: str, *, attached: bool) -> Course:
+        """`attached`: a line of the import has a document."""
         for armed in self._armed:
-            if isinstance(armed.fault, ImportFault) and self._fires(
-                armed, Route.IMPORT_JSON, domain, folder
+            fault = armed.fault
+            if (
+                isinstance(fault, ImportFault)
+                and (attached or not fault.of_attachments)
+                and self._fires(armed, Route.IMPORT_JSON, domain, folder)
             ):
-                course = armed.fault.alter(course, armed.rule)
+                course = fault.alter(course, armed.rule)
         return course
 
     def on_read(self, reading: Reading, route: Route, domain: str, folder: str | None) -> Reading:

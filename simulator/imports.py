@@ -33,6 +33,7 @@ class Landing(enum.Enum):
     NOTHING = "nothing"
     EVERY_SECOND_ENTRY = "the first entry, the third, …"
     HALF_OF_EACH = "of each entry the first half of its lines"
+    EVERYTHING = "all of it"
 
 
 class Origin(enum.Enum):
@@ -58,6 +59,7 @@ class Course:
     delay: float = 0
     hidden: float = 0
     failing: Landing | None = None
+    attachment_refused: bool = False
     origin: Origin = Origin.KEPT
     waiting_third_party: bool = False
     twin: bool = False
@@ -135,8 +137,13 @@ def verdict(payload: Payload, folder: Folder, course: Course) -> Verdict:
     if unbalanced is not None:
         return _failed(unbalanced)
     if course.failing is not None:
+        words = wordings.ATTACHMENT_REFUSED if course.attachment_refused else None
         return Verdict(
-            Status.FAILED, bookable=True, reason="panne demandée", landing=course.failing
+            Status.FAILED,
+            bookable=True,
+            reason=words or "panne demandée",
+            message=words and wordings.of_import(words),
+            landing=course.failing,
         )
     return Verdict(Status.DONE, bookable=True)
 

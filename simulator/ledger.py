@@ -14,6 +14,7 @@ from typing import Any
 
 from simulator import money
 from simulator.answers import encoded
+from simulator.attachments import Fetched
 from simulator.filters import Condition, Operator, all_hold
 from simulator.payload import Line
 
@@ -30,7 +31,8 @@ class Entry:
     """Lines of one import with the same journal, date, piece and origin.
 
     `origin` is as sent, `booked_origin` what Loop kept of it. `booked` holds the lines where they
-    differ from those sent. An entry without `request_id` is an accountant's own.
+    differ from those sent. An entry without `request_id` is an accountant's own. `fetched` grows by
+    what its links led to, one by one.
     """
 
     serial: int
@@ -46,6 +48,7 @@ class Entry:
     visible_at: dt.datetime
     sent: bytes
     booked: bytes | None = None
+    fetched: Sequence[Fetched] = ()
 
     def lines(self) -> list[Line]:
         """The lines as they stand in the books; amounts are floats."""
@@ -94,6 +97,7 @@ class Entry:
             "booked_origin": self.booked_origin,
             "request_id": self.request_id,
             "booked_at": self.booked_at.isoformat(),
+            "attachments": [one.as_json() for one in [*self.fetched]],
         }
         booked = b"null" if self.booked is None else zlib.decompress(self.booked)
         lines = zlib.decompress(self.sent)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from simulator import filters, gateway, payload, readings, referentials, routes, wordings
 from simulator.answers import Answer, RefusedError, answered, refused
+from simulator.attachments import Fetch
 from simulator.booking import Booking
 from simulator.faults import Faults, Rule, WireFault
 from simulator.folders import Access, Folder, Folders
@@ -52,11 +53,17 @@ class Call:
 
 
 class Loop:
-    """The state of the stand-in, made anew by `reset`. `clock` gives aware UTC."""
+    """The state of the stand-in, made anew by `reset`.
 
-    def __init__(self, scenario: Scenario, clock: Clock, later: Later) -> None:
+    `clock` gives aware UTC. Without `fetch` no document is fetched, whatever the settings say.
+    """
+
+    def __init__(
+        self, scenario: Scenario, clock: Clock, later: Later, fetch: Fetch | None = None
+    ) -> None:
         self._scenario = scenario
         self._later = later
+        self._fetch = fetch
         self.clock = clock
         self._start()
 
@@ -172,7 +179,8 @@ class Loop:
         try:
             body = payload.body(call.body if call.method == "POST" else None)
             folder = self._folder(key, payload.folder_code(body))
-            course = self._course(call, folder, key)
+            attached = payload.has_attachment(body)
+            course = self._course(call, folder, key, attached=attached)
             if course.access is Access.REFUSED_AT_POST:
                 message = _access_refused(folder, course.language)
                 return refused(wordings.of_import(message, course.language))
@@ -183,11 +191,11 @@ class Loop:
         except RefusedError as refusal:
             return refused(wordings.of_import(str(refusal)))
 
-    def _course(self, call: Call, folder: Folder, key: Key) -> Course:
+    def _course(self, call: Call, folder: Folder, key: Key, *, attached: bool) -> Course:
         access = folder.access if key.reaches(folder.code) else Access.REFUSED_AT_POST
         course = Course(access, folder.language)
         if call.route is Route.IMPORT_JSON:
-            course = self.faults.on_import(course, folder.domain, folder.code)
+            course = self.faults.on_import(course, folder.domain, folder.code, attached=attached)
         if not course.folder_known:
             raise RefusedError(wordings.folder_unknown(folder.code))
         return course
@@ -223,7 +231,8 @@ class Loop:
             return
         end = verdict(content, imported.folder, imported.course)
         if end.bookable:
-            booking = Booking(self.ledger, imported, imported.ended_at)
+            fetch = self._fetch if self.settings.fetch_attachments else None
+            booking = Booking(self.ledger, imported, imported.ended_at, fetch)
             imported.booked_entries = booking.book(content, end)
         imported.ended, imported.reason, imported.message = end.status, end.reason, end.message
 
@@ -236,7 +245,8 @@ class Loop:
             raise RefusedError(f"la demande d'import {request_id} est inconnue")
         body: dict[str, Any] = readings.status_body(imported.status(self.clock()), reading)
         if imported.message is not None:
-            # Only a refusal of access has words (assumption 1; reference: Loop API 10).
+            # Only refusals of access and of a document have words (assumptions 1 and 17; reference:
+            # Loop API 10).
             body["message"] = imported.message
         return answered(body)
 

@@ -72,6 +72,20 @@ def checked(body: dict[str, Any], folder: Folder) -> Payload:
     )
 
 
+def attachment(line: Line) -> str | None:
+    """The link to a line's document; anything else there has no effect."""
+    uri = _object(line, "fichier").get("uri")
+    return uri if isinstance(uri, str) and uri else None
+
+
+def has_attachment(body: dict[str, Any]) -> bool:
+    """Whether a line of a request, checked or not, has a document."""
+    lines = _object(body, "data").get("ecritures")
+    return isinstance(lines, list) and any(
+        attachment(line) is not None for line in lines if isinstance(line, dict)
+    )
+
+
 def check_file(body: dict[str, Any]) -> None:
     """One of URL and URI, for importFEC and importPerso. Reference: Loop API 3.8.
 

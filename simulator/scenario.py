@@ -4,6 +4,7 @@
     latency_ms = 50                # every answer of Loop comes that much later
     import_ms = 200                # from an import's acceptance to its end
     strict_folders = true          # only the folders below exist; else any does
+    fetch_attachments = true       # of what is booked; the ledger tells what came
     rate_limit = { calls = 50, seconds = 1.0 }   # per subscription key
 
     [[keys]]                       # without any, whatever is not blank passes
@@ -38,8 +39,10 @@
 
 A list of accounts, journals, third parties or establishments that is not given accepts any code.
 A fault of time takes `seconds`; with stuck_waiting and stuck_running 0, their default, is for ever.
-row_cap takes `rows`. A key sees the folders, books and imports of its own domain alone; without
-keys `FIRM2/KEY` is one of the domain FIRM2, and one without a slash of the domain without a name.
+row_cap takes `rows`. attachment_refused and attachment_refused_after act on imports with a
+`fichier.uri` alone: nothing of them lands, or all of it. A key sees the folders, books and imports
+of its own domain alone; without keys `FIRM2/KEY` is one of the domain FIRM2, and one without a
+slash of the domain without a name.
 """
 
 import dataclasses
@@ -68,6 +71,7 @@ class Settings:
     latency_ms: int = 0
     import_ms: int = 200
     strict_folders: bool = False
+    fetch_attachments: bool = False
     rate_limit: RateLimit | None = None
 
 
@@ -194,6 +198,7 @@ class SettingsSchema(Schema):
     latency_ms = fields.Integer(strict=True, validate=_COUNT)
     import_ms = fields.Integer(strict=True, validate=_COUNT)
     strict_folders = _flag()
+    fetch_attachments = _flag()
     rate_limit = fields.Nested(_RateLimitSchema, allow_none=True)
 
 

@@ -15,6 +15,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 
 from simulator import admin, routes, wire
+from simulator.attachments import Fetcher
 from simulator.faults import Act, Rule, WireFault
 from simulator.loop import Call, Loop
 from simulator.scenario import Scenario
@@ -23,7 +24,7 @@ from simulator.scenario import Scenario
 def start(scenario: Scenario, sockets: Sequence[socket.socket]) -> None:
     """Answer on the sockets for as long as the running event loop lives."""
     later = asyncio.get_running_loop().call_later
-    loop = Loop(scenario, lambda: dt.datetime.now(dt.UTC), later)
+    loop = Loop(scenario, lambda: dt.datetime.now(dt.UTC), later, Fetcher())
     HTTPServer(_Door(loop)).add_sockets(sockets)
 
 

@@ -27,6 +27,9 @@ _ACCESS = {
 _IMPORT_EN = "An error occurred during the JSON import request: "
 _IMPORT_FR = "Une erreur est survenue lors de la demande d'import JSON : "
 
+# What Loop says where it cannot fetch a document is not known (assumption 17).
+ATTACHMENT_REFUSED = "le fichier joint n'a pas pu être récupéré : le lien ne répond pas ou a expiré"
+
 
 def access_refused(language: Language, collaborator: str, folder: str) -> str:
     return _ACCESS[language].format(collaborator=collaborator, folder=folder)

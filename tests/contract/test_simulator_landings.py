@@ -225,6 +225,7 @@ def test_the_ledger_keeps_every_line_as_it_was_sent(loop: SimulatorHandle) -> No
         "origin": "24d61dbb-674d-5d13-a9e7-91b519531d88",
         "booked_origin": "24d61dbb-674d-5d13-a9e7-91b519531d88",
         "request_id": request_id,
+        "attachments": [],
         "lines": document["data"]["ecritures"],
         "booked_lines": None,
     }

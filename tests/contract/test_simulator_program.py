@@ -218,6 +218,7 @@ def test_settings_are_changed_one_by_one(loop: SimulatorHandle) -> None:
         "latency_ms": 0,
         "import_ms": 5,
         "strict_folders": True,
+        "fetch_attachments": False,
         "rate_limit": limit,
     }
     assert loop.patch_settings(rate_limit=None)["rate_limit"] is None

@@ -66,6 +66,7 @@ def request(*lines: tuple[str, str, str, int]) -> dict[str, Any]:
                     "compte": account,
                     "debit": {"amount": max(cents, 0) / 100},
                     "credit": {"amount": max(-cents, 0) / 100},
+                    "fichier": {"uri": "https://files.example.com/1.pdf"},
                 }
                 for piece, origin, account, cents in lines
             ],
@@ -201,6 +202,7 @@ JSON = st.recursive(
 KEYS = [
     "date", "debit", "credit", "journal", "compte", "libelle", "tiers", "refPiece", "SIRET",
     "ecritureOrigine", "dateJustif", "debCutOff", "codeLettrage", "journalLib", "compteLib",
+    "fichier",
 ]  # fmt: skip
 OTHERWISE = JSON | st.just("2026-01-15") | st.just({"amount": 1})
 CHANGES = st.dictionaries(st.sampled_from(KEYS), OTHERWISE, max_size=2)
