@@ -8,7 +8,7 @@ from typing import Any
 
 from chaos.incidents import INCIDENTS
 from simulator.faults import FAULTS, ReadFault, WireFault
-from support.events import JsonObject, credit, debit, purchase
+from support.events import JsonObject, credit, debit, drop, purchase
 
 WAITING_THIRD_PARTY = "waiting_third_party"
 """The fault of its name: what the entry was sent as is not what was booked."""
@@ -204,7 +204,7 @@ def _slices(
 
 
 def _event(chance: _Chance, folder: Folder, number: int) -> JsonObject:
-    """An entry of two to six lines, by a third party or not, with texts too long for Loop or not.
+    """An entry of two to six lines: by a third party, with texts too long, with a document, or not.
 
     Those of folders set apart are small, so that few fill no request, and all by a third party.
     """
@@ -225,7 +225,7 @@ def _event(chance: _Chance, folder: Folder, number: int) -> JsonObject:
     if chance.random() < 0.2:
         last["lettering"] = {"code": "AA"}
     lines.append(credit(_text(sum(cents)), **last))
-    return purchase(
+    event = purchase(
         number,
         event_id=chance.identity(),
         firm=folder.firm,
@@ -234,7 +234,10 @@ def _event(chance: _Chance, folder: Folder, number: int) -> JsonObject:
         piece_ref=f"P-{number}",
         date=f"2026-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}",
         lines=lines,
+        # Without an end: a trial may be tried again on any day.
+        attachment={"url": f"https://files.example.com/{number}.pdf"},
     )
+    return event if chance.random() < 0.7 else drop(event, "/entry/attachment")
 
 
 def _text(cents: int) -> str:

@@ -94,7 +94,9 @@ def _is_true(
         case "access_denied" | "unknown_folder" | "credentials_refused":
             true = not own and any(HOLDS.get(fault) == reason for fault in armed)
         case "refused_by_loop":
-            true = not own and any(fault.startswith("failed") for fault in armed)
+            true = not own and any(
+                fault.startswith("failed") or fault == "attachment_refused" for fault in armed
+            )
         case "exhausted":
             true = not own
         case "landed_differently":

@@ -107,7 +107,7 @@ def test_under_a_hold_it_waits_for_the_hold_from_then_on(waiting: Workshop) -> N
 @pytest.mark.parametrize("sign", ["attempt", "doubt"])
 def test_what_may_be_in_loop_is_not_sent_again_by_a_link(shop: Workshop, sign: str) -> None:
     """Even if it had come to wait for one."""
-    shop.submit(purchase())
+    shop.submit(linked({"url": "https://files.example.com/first"}))
     shop.told.answers = [UNKNOWN]
     shop.deliver()
     shop.execute("UPDATE entries SET state = 'received'")
