@@ -37,7 +37,7 @@ def uses_of(due: Due) -> Uses | None:
     except (KeyError, TypeError, ValueError, ArithmeticError):
         return None
     accounts = frozenset(line.account for line in entry.lines)
-    return Uses(entry.date, normalise(entry.journal.code), accounts, entry.attachment)
+    return Uses(entry.date, normalise(entry.journal.code), accounts, entry.attachment, due.came_at)
 
 
 def ready_of(due: Due, destination: Destination) -> tuple[Ready, Size]:

@@ -95,15 +95,15 @@ class Preflight:
     def passing(self, claimed: Claimed, known: Known, credentials: Credentials) -> list[Due]:
         """Those that may be sent now; the others are parked, or given back to wait.
 
-        No entry where Loop had to be asked for a code: that may have taken long, and the POST needs
-        a lease of its own.
+        No entry where Loop was asked for codes and took long: the POST needs time under the lease.
         """
+        end_by = time.monotonic() + self._ask_seconds
         going: list[Due] = []
         doubted: list[tuple[Due, list[Lack]]] = []
         found = _Sorted()
         for due in claimed.dues:
             uses = claimed.uses.get(due.id)
-            faults = [] if uses is None else list(lacks(uses, known.chart))
+            faults = [] if uses is None else list(lacks(uses, known.chart, known.now))
             own = next((lack for lack in faults if lack.code is None), None)
             missed = [lack for lack in faults if not _looks(due, lack, known).in_vain]
             if own is not None:
@@ -114,11 +114,13 @@ class Preflight:
                 going.append(due)
         if doubted:
             codes = {lack.code for _, missed in doubted for lack in missed if lack.code is not None}
-            asked = self._ask(claimed.folder, sorted(codes)[:_MOST_ASKED_FOR], credentials)
+            some = sorted(codes)[:_MOST_ASKED_FOR]
+            asked = self._ask(claimed.folder, some, credentials, end_by)
             for due, missed in doubted:
                 _sort(due, missed, asked, known, found)
-            found.soon += [due.id for due in going]
-            going = []
+            if time.monotonic() > end_by:
+                found.soon += [due.id for due in going]
+                going = []
         self._set_aside(claimed, found)
         return going
 
@@ -148,10 +150,11 @@ class Preflight:
             _given_back(connection, claimed, entries, change)
         log.info("entries were parked before they were sent", reason=lack.reason, case=case_id)
 
-    def _ask(self, folder: FolderRow, codes: Sequence[Code], credentials: Credentials) -> _Asked:
+    def _ask(
+        self, folder: FolderRow, codes: Sequence[Code], credentials: Credentials, end_by: float
+    ) -> _Asked:
         """Ask Loop for these codes by name, and keep what it shows."""
         asked = _Asked()
-        end_by = time.monotonic() + self._ask_seconds
         for kind, code in codes:
             for writing in self._writings(folder.id, kind, code):
                 if time.monotonic() > end_by:

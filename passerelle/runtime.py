@@ -121,8 +121,8 @@ class Runtime:
     @cached_property
     def preflight(self) -> Preflight:
         # What is left of the lease is the longest call's.
-        look_seconds = (self.settings.lease_seconds - self.settings.call_seconds) / 2
-        return Preflight(self.engine, self.loop, self.turns, look_seconds, self._chance)
+        ask_seconds = (self.settings.lease_seconds - self.settings.call_seconds) / 2
+        return Preflight(self.engine, self.loop, self.turns, ask_seconds, self._chance)
 
     @cached_property
     def delivery(self) -> Delivery:

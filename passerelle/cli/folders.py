@@ -5,6 +5,7 @@ import datetime as dt
 import click
 
 from passerelle.cli import deployment
+from passerelle.cli.broker import ring
 from passerelle.cli.findings import any_grave, as_rows, print_findings
 from passerelle.cli.output import json_option, print_json, print_rows
 from passerelle.cli.referentials import folder_state, why_not
@@ -65,8 +66,10 @@ def set_(
     )
     if terms == FolderTerms():
         raise click.UsageError("Nothing to change is given.")
-    deployment.runtime().registration.set_folder(firm, code, terms)
+    runtime = deployment.runtime()
+    folders = runtime.registration.set_folder(firm, code, terms)
     click.echo(f"Folder {code} of {firm} is changed.")
+    ring(runtime.settings, folders)
 
 
 @folder.command()

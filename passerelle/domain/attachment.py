@@ -25,21 +25,23 @@ _BY_EPOCH = (
 )
 
 
-def expires_at(attachment: Attachment) -> dt.datetime | None:
-    """The earlier, in UTC, of what the event says and what the signed link itself says.
+def signed_until(url: str) -> dt.datetime | None:
+    """Until when, in UTC, a signed link works by its own words; None where it says nothing."""
+    return min(_signed_ends(url), default=None)
 
-    None where neither says anything that can be read.
+
+def fault(attachment: Attachment, came_at: dt.datetime, now: dt.datetime) -> str | None:
+    """Why Loop could not fetch the document, for a person; None where nothing speaks against it.
+
+    What the link says is in force wherever it is fetched. What the event says counts for what ran
+    out while the entry waited here, since `came_at`: whoever sends a link knows what he says of it.
     """
-    told = [] if attachment.expires_at is None else [attachment.expires_at.astimezone(dt.UTC)]
-    return min([*told, *_signed_ends(attachment.url)], default=None)
-
-
-def fault(attachment: Attachment, now: dt.datetime) -> str | None:
-    """Why Loop could not fetch the document, for a person; None where nothing speaks against it."""
-    end = expires_at(attachment)
+    end, told = signed_until(attachment.url), attachment.expires_at
+    if told is not None and came_at < told <= now and (end is None or told < end):
+        end = told
     if end is None or end - now >= FETCHED_WITHIN:
         return None
-    moment = end.strftime("%Y-%m-%d %H:%M UTC")
+    moment = end.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     if end <= now:
         return f"The link to the document expired at {moment}."
     return f"The link to the document works until {moment} only; Loop needs it for 24 hours."

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from passerelle.domain import attachment
 from passerelle.domain.event import Attachment
 from passerelle.domain.referential import Kind
 from passerelle.domain.states import Reason
@@ -22,12 +23,13 @@ Code = tuple[Kind, str]
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """What an entry uses of its folder, as the event gives it."""
+    """What an entry uses of its folder, as the event gives it; when it came."""
 
     date: dt.date
     journal: str
     accounts: frozenset[str]
     attachment: Attachment | None
+    came_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,11 @@ class Lack:
     code: Code | None = None
 
 
-def lacks(uses: Uses, chart: Chart) -> Iterator[Lack]:
+def lacks(uses: Uses, chart: Chart, now: dt.datetime) -> Iterator[Lack]:
     """Everything that stands against the entry."""
+    told = None if uses.attachment is None else attachment.fault(uses.attachment, uses.came_at, now)
+    if told is not None:
+        yield Lack(Reason.ATTACHMENT_EXPIRED, told)
     if (chart.open_from is not None and uses.date < chart.open_from) or (
         chart.open_to is not None and chart.open_to < uses.date
     ):

@@ -29,6 +29,7 @@ class Due:
     entry: dict[str, Any]
     line_count: int
     half: uuid.UUID | None
+    came_at: dt.datetime
     # Since when it has been known to lack something, if it was.
     lacking_since: dt.datetime | None = None
 
@@ -210,7 +211,8 @@ def _passage(connection: Connection, folder_id: int, lease: uuid.UUID) -> _Passa
 
 
 _DUE = text(f"""
-SELECT e.id, e.entry_id, e.entry, e.line_count, e.half, e.lacking_since FROM entries e
+SELECT e.id, e.entry_id, e.entry, e.line_count, e.half, e.received_at AS came_at,
+    e.lacking_since FROM entries e
 WHERE e.folder_id = :folder_id AND {_CLAIMABLE}
   AND (CAST(:only AS bigint) IS NULL OR e.id = :only)
 ORDER BY e.due_at, e.id LIMIT :most FOR UPDATE OF e SKIP LOCKED

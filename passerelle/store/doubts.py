@@ -107,7 +107,9 @@ def lock_place(connection: Connection, folder_id: int) -> Place:
 
 
 _IN_DOUBT = text(f"""
-SELECT e.id, e.entry_id, e.entry, e.line_count, e.half FROM entries e
+SELECT e.id, e.entry_id, e.entry, e.line_count, e.half,
+    e.received_at AS came_at
+FROM entries e
 WHERE e.folder_id = :folder_id AND e.id > :after AND {_FREE}
 ORDER BY e.id LIMIT :most FOR UPDATE OF e
 """)  # noqa: S608 idem

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from passerelle.domain.attachment import FETCHED_WITHIN, expires_at, fault
+from passerelle.domain.attachment import FETCHED_WITHIN, fault, signed_until
 from passerelle.domain.event import Attachment
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
@@ -40,8 +40,8 @@ GOOGLE_2 = (
 )
 
 
-def end(url: str, told: dt.datetime | None = None) -> dt.datetime | None:
-    return expires_at(Attachment(url, expires_at=told))
+end = signed_until
+HOUR = dt.timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -98,29 +98,34 @@ def test_a_shared_access_signature_may_end_with_a_day() -> None:
 )
 def test_what_cannot_be_read_says_nothing(url: str) -> None:
     assert end(url) is None
-    assert fault(Attachment(url), NOON) is None
+    assert fault(Attachment(url), NOON, NOON) is None
 
 
-@pytest.mark.parametrize("hours", [-1, 1])
-def test_the_earlier_of_event_and_link_counts(hours: int) -> None:
-    told = (NOON + dt.timedelta(hours=hours)).astimezone(dt.timezone(dt.timedelta(hours=2)))
-    found = end(AMAZON_2.format(EPOCH), told)
-    assert found == min(told, NOON)
-    assert found.tzinfo is dt.UTC
-    assert end("https://files.example.com/1.pdf", told) == told
+def test_what_the_event_says_counts_for_what_ran_out_while_the_entry_waited() -> None:
+    told = NOON.astimezone(dt.timezone(dt.timedelta(hours=2)))
+    one = Attachment("https://files.example.com/1.pdf", expires_at=told)
+    assert fault(one, NOON - HOUR, NOON - HOUR) is None
+    words = fault(one, NOON - HOUR, NOON)
+    assert words is not None
+    assert "expired at 2026-11-20 12:00 UTC" in words
+    # It was over when it came: its sender knew.
+    assert fault(one, NOON, NOON + HOUR) is None
+    # What the link itself says is in force all the same.
+    signed = Attachment(AMAZON_2.format(EPOCH), expires_at=told + HOUR)
+    assert fault(signed, NOON, NOON) is not None
 
 
 def test_a_link_is_at_fault_once_it_is_over_or_lives_too_short_for_loop() -> None:
     one = Attachment(CLOUDFRONT.format(EPOCH))
     second = dt.timedelta(seconds=1)
-    assert fault(one, NOON - FETCHED_WITHIN) is None
-    words = fault(one, NOON - FETCHED_WITHIN + second)
+    assert fault(one, NOON, NOON - FETCHED_WITHIN) is None
+    words = fault(one, NOON, NOON - FETCHED_WITHIN + second)
     assert words is not None
     assert "until 2026-11-20 12:00 UTC" in words
     assert "24 hours" in words
-    assert "24 hours" in (fault(one, NOON - second) or "")
-    assert fault(one, NOON) == "The link to the document expired at 2026-11-20 12:00 UTC."
-    assert fault(Attachment("https://files.example.com/1.pdf"), NOON) is None
+    assert "24 hours" in (fault(one, NOON, NOON - second) or "")
+    assert fault(one, NOON, NOON) == "The link to the document expired at 2026-11-20 12:00 UTC."
+    assert fault(Attachment("https://files.example.com/1.pdf"), NOON, NOON) is None
 
 
 _NAMES = st.sampled_from(
@@ -144,6 +149,6 @@ _VALUES = (
 )
 @example(AZURE.format("9999-12-31T23:59:59-14:00"), None)
 def test_no_link_makes_it_fail(url: str, told: dt.datetime | None) -> None:
-    found = end(url, told)
+    found = end(url)
     assert found is None or found.tzinfo is dt.UTC
-    fault(Attachment(url, expires_at=told), NOON)
+    fault(Attachment(url, expires_at=told), NOON, NOON)
