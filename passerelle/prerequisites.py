@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Engine
 
 from passerelle.domain.finding import Finding
 from passerelle.domain.remedies import Facts, remedy
-from passerelle.domain.states import Reason
 from passerelle.store import prerequisites as store
 from passerelle.store.prerequisites import FolderState, Used
 
@@ -44,8 +43,7 @@ class Prerequisites:
                 found += _lists(connection, state.id, names)
                 found += _accounts(connection, state)
                 found += _journals(connection, state.id)
-            remedy_ = self._remedy(state, Reason.AUXILIARY_COLLISION, "")
-            found += _auxiliaries(connection, state.id, remedy_)
+            found += _auxiliaries(connection, state.id, names)
             found.append(_period(state, today, names))
         return found
 
@@ -121,7 +119,7 @@ def _journals(connection: Connection, folder_id: int) -> Iterator[Finding]:
     )
 
 
-def _auxiliaries(connection: Connection, folder_id: int, remedy: str) -> Iterator[Finding]:
+def _auxiliaries(connection: Connection, folder_id: int, names: str) -> Iterator[Finding]:
     cuts = [f"{code} -> {short}" for code, short in store.cut_codes(connection, folder_id)]
     yield Finding(
         "auxiliary codes that are cut",
@@ -130,7 +128,12 @@ def _auxiliaries(connection: Connection, folder_id: int, remedy: str) -> Iterato
         grave=False,
     )
     collisions = store.collisions(connection, folder_id)
-    yield Finding("auxiliary codes that collide", _some(collisions, " ") or None, remedy)
+    yield Finding(
+        "auxiliary codes that collide",
+        _some(collisions, " ") or None,
+        f"Give each a code of its own in Loop: passerelle folder map-auxiliary {names} FULL "
+        "LOOPCODE; what waits is then sent by itself. Or give it another code in the hub.",
+    )
 
 
 def _period(state: FolderState, today: dt.date, names: str) -> Finding:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from config.settings import Settings, SettingsError, read_table
 from passerelle.asking import Asking, AskingTerms
+from passerelle.auxiliaries import Auxiliaries
 from passerelle.connecting import Connecting
 from passerelle.delivery import Delivery, Terms, Ways
 from passerelle.discovery import Discovery
@@ -175,6 +176,10 @@ class Runtime:
             ),
             self._chance,
         )
+
+    @cached_property
+    def auxiliaries(self) -> Auxiliaries:
+        return Auxiliaries(self.engine, self.limits)
 
     @cached_property
     def settling(self) -> Settling:

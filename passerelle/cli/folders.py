@@ -1,13 +1,15 @@
 """`passerelle folder`."""
 
 import datetime as dt
+from collections.abc import Iterator
 
 import click
 
+from passerelle.auxiliaries import Given
 from passerelle.cli import deployment
 from passerelle.cli.broker import ring
 from passerelle.cli.findings import any_grave, as_rows, print_findings
-from passerelle.cli.output import json_option, print_json, print_rows
+from passerelle.cli.output import json_option, print_json, print_rows, shown
 from passerelle.cli.referentials import folder_state, why_not
 from passerelle.domain.errors import PasserelleError, RegistrationError
 from passerelle.registration import FolderTerms
@@ -127,6 +129,38 @@ def check(context: click.Context, firm: str, code: str, *, as_json: bool) -> Non
         print_findings(findings)
     if grave:
         context.exit(1)
+
+
+@folder.command(name="map-auxiliary")
+@click.argument("firm")
+@click.argument("code")
+@click.argument("full")
+@click.argument("loopcode")
+def map_auxiliary(firm: str, code: str, full: str, loopcode: str) -> None:
+    """Send auxiliary code FULL of folder CODE of FIRM to Loop as LOOPCODE.
+
+    What waited because another code begins with the same characters is sent.
+    """
+    runtime = deployment.runtime()
+    folder_id = folder_state(runtime, firm, code).id
+    given = runtime.auxiliaries.give(folder_id, full, loopcode, deployment.who())
+    for line in _told(given):
+        click.echo(shown(line))
+    ring(runtime.settings, given.freed.folders)
+
+
+def _told(given: Given) -> Iterator[str]:
+    already = " already" if given.before == given.loop_code else ""
+    yield f"{given.code} goes to Loop as {given.loop_code}{already}."
+    if given.case_id is not None:
+        yield f"Case {given.case_id} is healed: {given.freed.entries} entries go on."
+    elif given.before is None:
+        yield "No entry of the folder has used it yet: it holds from the first on."
+    if given.sent:
+        yield (
+            f"{given.sent} entries were sent as {given.before}: merge the two third parties in "
+            "Loop."
+        )
 
 
 @folder.command(name="list")

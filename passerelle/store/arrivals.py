@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from passerelle.domain.arrival import Known
 from passerelle.domain.event import Fault
 from passerelle.domain.states import Reason, State
+from passerelle.store.cases import causes_of
 from passerelle.store.deployment import refused_events
 from passerelle.store.models import auxiliary_codes, entries, events, transitions
 
@@ -153,14 +154,16 @@ def register_auxiliaries(
 ) -> set[str]:
     """Give each normalised code its short code (`codes`: from whole to short).
 
-    Gives those that get none, because another code of the folder has the same short code.
+    Gives those that get none, because another code of the folder has the same short code, or had
+    it when entries came that still wait: what comes now would overtake them.
     """
     if not codes:
         return set()
     mine = (auxiliary_codes.c.firm_id == firm_id) & (auxiliary_codes.c.folder_id == folder_id)
     known = select(auxiliary_codes.c.code).where(mine, auxiliary_codes.c.code.in_(codes))
     missing = codes.keys() - set(connection.execute(known).scalars())
-    if missing:
+    new = missing - causes_of(connection, folder_id, Reason.AUXILIARY_COLLISION, missing)
+    if new:
         # In the order of arrival where short codes are equal: the first keeps it. By short code
         # otherwise, or two intakes could wait for each other.
         connection.execute(
@@ -168,7 +171,7 @@ def register_auxiliaries(
             [
                 {"firm_id": firm_id, "folder_id": folder_id, "code": code, "loop_code": short}
                 for code, short in sorted(codes.items(), key=lambda pair: pair[1])
-                if code in missing
+                if code in new
             ],
         )
         missing -= set(connection.execute(known).scalars())

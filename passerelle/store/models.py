@@ -386,7 +386,8 @@ auxiliary_codes = Table(
     metadata,
     Column("firm_id", BigInteger, primary_key=True),
     Column("folder_id", BigInteger, primary_key=True),
-    # The normalised code, whole, and what goes to Loop for it.
+    # The normalised code, whole, and what goes to Loop for it. What holds line feeds is no code:
+    # the row keeps taken what entries of a code were sent under that goes by another now.
     Column("code", Text, primary_key=True),
     Column("loop_code", Text, nullable=False),
     since("since"),

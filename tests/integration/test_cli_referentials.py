@@ -123,7 +123,12 @@ def test_codes_that_are_cut_and_codes_that_collide_are_told(cli: Cli) -> None:
     cut = wrong["auxiliary codes that are cut"]
     assert cut["wrong"] == f"{'F' * 17}A -> {'F' * 17}."
     assert not cut["grave"]
-    assert f"{'F' * 17}B" in wrong["auxiliary codes that collide"]["wrong"]
+    collide = wrong["auxiliary codes that collide"]
+    assert f"{'F' * 17}B" in collide["wrong"]
+    command = "passerelle folder map-auxiliary CABINET42 DEMO000001 FULL LOOPCODE"
+    assert command in collide["remedy"]
+    assert cli("folder", "map-auxiliary", *PLACE, "F" * 17 + "B", "FB").exit_code == 0
+    assert check(cli)[1].keys() == {"auxiliary codes that are cut"}
 
 
 @pytest.mark.parametrize(

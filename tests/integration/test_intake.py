@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from passerelle.intake import MANY, Intake, TakenIn
 from passerelle.store.engine import make_engine
-from support.events import JsonObject, credit, debit, drop, purchase, put
+from support.events import JsonObject, credit, debit, drop, purchase, put, with_auxiliary
 from support.servers import Servers, database_name
 from support.workshop import ACCESS_DENIED, REFUSED, Workshop, all_at_once, background
 
@@ -29,11 +29,6 @@ def resent(event: JsonObject, **changes: Any) -> JsonObject:
     for pointer, value in changes.items():
         copied = put(copied, f"/{pointer.replace('__', '/')}", value)
     return copied
-
-
-def with_auxiliary(number: int, code: str) -> JsonObject:
-    lines = [debit("1.00"), credit("1.00", account="401000", auxiliary={"code": code})]
-    return purchase(number, lines=lines)
 
 
 def test_the_same_event_again_changes_nothing(shop: Workshop) -> None:

@@ -81,6 +81,12 @@ def purchase(number: int = 1, /, **changes: Any) -> JsonObject:
     return event
 
 
+def with_auxiliary(number: int, code: str) -> JsonObject:
+    """A purchase of two lines, the second of this third party."""
+    lines = [debit("1.00"), credit("1.00", account="401000", auxiliary={"code": code})]
+    return purchase(number, lines=lines)
+
+
 def foreign_purchase(number: int = 1, /, **changes: Any) -> JsonObject:
     """A purchase in US dollars, with the amount and the rate on each of two lines."""
     money = {"currency_amount": "108.42", "currency_rate": "1.0842"}

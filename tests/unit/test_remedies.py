@@ -76,6 +76,11 @@ def test_a_refusal_of_access_names_both_screens_folder_connector_and_collaborato
     assert all("Qonto" in one.text and "Regate by Qonto" in one.text for one in usual.values())
 
 
+def test_a_collision_of_codes_names_the_command_that_heals_it() -> None:
+    for found in of(Reason.AUXILIARY_COLLISION).values():
+        assert "`passerelle folder map-auxiliary`" in found.steps[0]
+
+
 @pytest.mark.parametrize(
     "message",
     [
