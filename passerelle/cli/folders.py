@@ -9,11 +9,12 @@ from passerelle.auxiliaries import Given
 from passerelle.cli import deployment
 from passerelle.cli.broker import ring
 from passerelle.cli.findings import any_grave, as_rows, print_findings
-from passerelle.cli.output import json_option, print_json, print_rows, shown
+from passerelle.cli.output import Columns, Row, json_option, print_json, print_rows, shown
 from passerelle.cli.referentials import folder_state, why_not
 from passerelle.domain.errors import PasserelleError, RegistrationError
 from passerelle.registration import FolderTerms
 from passerelle.store import queries
+from passerelle.store.cuts import cuts as cuts_of
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -161,6 +162,36 @@ def _told(given: Given) -> Iterator[str]:
             f"{given.sent} entries were sent as {given.before}: merge the two third parties in "
             "Loop."
         )
+
+
+@folder.command()
+@click.argument("firm")
+@click.argument("code")
+@json_option
+def cuts(firm: str, code: str, *, as_json: bool) -> None:
+    """What was cut for Loop of the last year's entries of folder CODE of FIRM, the most first.
+
+    By third party, and of lines that have none by journal.
+    """
+    runtime = deployment.runtime()
+    folder_id = folder_state(runtime, firm, code).id
+    columns: Columns = {
+        "of": _whose,
+        "name": "label",
+        "cut to": "short",
+        "lines": "lines",
+        "cut": "cut",
+        "share": lambda row: f"{row['share']:.0%}",
+        "longest": "longest",
+        "from": "from",
+        "to": "to",
+    }
+    with queries.reading(runtime.engine) as connection:
+        print_rows(cuts_of(connection, folder_id), columns, as_json=as_json)
+
+
+def _whose(row: Row) -> str:
+    return f"journal {row['journal']}" if row["auxiliary"] is None else str(row["auxiliary"])
 
 
 @folder.command(name="list")
