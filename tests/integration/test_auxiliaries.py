@@ -1,8 +1,10 @@
 """Promise: an auxiliary code has one code in Loop, and no entry slips past it."""
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from passerelle.auxiliaries import Auxiliaries, AuxiliaryError, Given
+from passerelle.store.acts import lock_open_case
 from support.events import with_auxiliary
 from support.workshop import Workshop, all_at_once, background
 
@@ -77,6 +79,18 @@ def test_what_is_being_prepared_is_not_given_another_code(
 
     shop.another_delivery(checkpoint=meanwhile).deliver(shop.folder_id())
     assert (shop.state(1), shop.state(2)) == ("posted", "received")
+
+
+def test_a_case_in_others_hands_is_not_waited_for(shop: Workshop, auxiliaries: Auxiliaries) -> None:
+    """They may wait for the folder: nothing is done, and the folder is let go."""
+    shop.submit(with_auxiliary(1, FIRST), with_auxiliary(2, SECOND))
+    with shop.engine.begin() as connection:
+        lock_open_case(connection, shop.row("SELECT id FROM cases")["id"])
+        given = background(lambda: auxiliaries.give(shop.folder_id(), SECOND, "B", "x"))
+        assert isinstance(given.exception(10), OperationalError)
+        shop.submit(with_auxiliary(3, THIRD))
+    assert "B" not in [row["loop_code"] for row in shop.rows("SELECT * FROM auxiliary_codes")]
+    assert auxiliaries.give(shop.folder_id(), SECOND, "B", "x").freed.entries == 1
 
 
 def test_a_release_of_the_same_case_at_once_ends_in_neither_s_way(
