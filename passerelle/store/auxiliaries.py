@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from passerelle.domain.states import Closing, Reason
-from passerelle.store.claims import Due
+from passerelle.store.claims import DUE, Due
 from passerelle.store.models import listed
 
 # A code in Loop that entries of another code were sent under stays taken, by a row that is no
@@ -40,11 +40,11 @@ def lock_folder(connection: Connection, folder_id: int) -> int:
     return firm_id
 
 
-_CLAIMED = text("""
-SELECT e.id, e.entry_id, e.entry, e.line_count, e.half FROM entries e
+_CLAIMED = text(f"""
+SELECT {DUE} FROM entries e
 WHERE e.folder_id = :folder_id AND e.state = 'posting' AND NOT EXISTS (
     SELECT FROM attempts a WHERE a.entry = e.id AND a.closed_at IS NULL)
-""")
+""")  # noqa: S608 a literal of a module beside this one
 
 
 def claimed(connection: Connection, folder_id: int) -> list[Due]:

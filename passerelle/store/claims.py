@@ -31,7 +31,11 @@ class Due:
     half: uuid.UUID | None
     came_at: dt.datetime
     # Since when it has been known to lack something, if it was.
-    lacking_since: dt.datetime | None = None
+    lacking_since: dt.datetime | None
+
+
+# Of `entries e`: the fields of a Due.
+DUE = "e.id, e.entry_id, e.entry, e.line_count, e.half, e.received_at AS came_at, e.lacking_since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +215,7 @@ def _passage(connection: Connection, folder_id: int, lease: uuid.UUID) -> _Passa
 
 
 _DUE = text(f"""
-SELECT e.id, e.entry_id, e.entry, e.line_count, e.half, e.received_at AS came_at,
-    e.lacking_since FROM entries e
+SELECT {DUE} FROM entries e
 WHERE e.folder_id = :folder_id AND {_CLAIMABLE}
   AND (CAST(:only AS bigint) IS NULL OR e.id = :only)
 ORDER BY e.due_at, e.id LIMIT :most FOR UPDATE OF e SKIP LOCKED

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from passerelle.domain.states import State
-from passerelle.store.claims import Due, Ready, open_import
+from passerelle.store.claims import DUE, Due, Ready, open_import
 from passerelle.store.transitions import Change, move
 
 _PAGE = 100
@@ -107,9 +107,7 @@ def lock_place(connection: Connection, folder_id: int) -> Place:
 
 
 _IN_DOUBT = text(f"""
-SELECT e.id, e.entry_id, e.entry, e.line_count, e.half,
-    e.received_at AS came_at
-FROM entries e
+SELECT {DUE} FROM entries e
 WHERE e.folder_id = :folder_id AND e.id > :after AND {_FREE}
 ORDER BY e.id LIMIT :most FOR UPDATE OF e
 """)  # noqa: S608 idem

@@ -167,6 +167,6 @@ def _waiting_for_lock(stack: Stack) -> bool:
     return bool(
         stack.rows(
             "SELECT FROM pg_stat_activity WHERE datname = current_database() "
-            "AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO transitions%'"
+            "AND wait_event_type = 'Lock' AND wait_event = 'relation'"
         )
     )

@@ -94,7 +94,6 @@ def test_every_answer_has_an_outcome_that_the_states_allow(answer: Answer, entri
     assert (outcome.closing is None) == (outcome.to in {State.POSTED, State.UNCERTAIN})
     assert (outcome.to is State.UNCERTAIN) == (answer.sort is Sort.UNKNOWN)
     assert (outcome.to is State.PARKED) == (outcome.reason is not None)
-    assert (outcome.reason is None) == (outcome.scope is None)
     assert not outcome.halve or entries > 1
 
 
