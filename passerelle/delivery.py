@@ -1,25 +1,26 @@
 """Delivering a folder's due entries: claim, mark, call, record (engine rules 1 to 8)."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
 from passerelle.domain.backoff import poll_delay
 from passerelle.domain.batching import Size, first_batch
+from passerelle.domain.event import Entry
 from passerelle.domain.limits import Limits
 from passerelle.domain.mapping import Destination, short_auxiliary
 from passerelle.domain.outcome import Answer, Sort, of_post
 from passerelle.domain.states import Reason, State
 from passerelle.domain.verdict import count
-from passerelle.lines import auxiliaries, chart_writings, ready_of, uses_of
+from passerelle.lines import auxiliaries, chart_writings, entry_of, ready_of, uses_of
 from passerelle.lookup import NO_TURN, Lookup
 from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
 from passerelle.preflight import Claimed, Preflight
-from passerelle.store import claims, preflight
+from passerelle.store import claims
 from passerelle.store.cases import collision, hold, of_entry, open_case, refusal
 from passerelle.store.claims import Due, FolderRow, Ready
 from passerelle.store.crashes import crashed
@@ -151,13 +152,15 @@ class Delivery:
             codes = claims.auxiliary_loop_codes(
                 connection, folder.firm_id, folder.id, auxiliaries(dues)
             )
-            uses = {due.id: one for due in dues if (one := uses_of(due)) is not None}
-            known = preflight.known(connection, folder.id, [*uses.values()])
+            entries = {due.id: entry for due in dues if (entry := entry_of(due)) is not None}
+            uses = {due.id: uses_of(due, entries[due.id]) for due in dues if due.id in entries}
+            known = self._preflight.known(connection, folder.id, [*uses.values()])
         self._checkpoint("claim")
         chart = known.chart.accounts or {}
         accounts = chart_writings({one for used in uses.values() for one in used.accounts}, chart)
         passing = self._preflight.passing(Claimed(folder, lease, dues, uses), known, credentials)
-        ready = self._fitting(folder, lease, self._map(folder, lease, passing, codes, accounts))
+        mapped = self._map(folder, lease, passing, entries, codes, accounts)
+        ready = self._fitting(folder, lease, mapped)
         if not self._terms.send_origin:
             ready = self._without_twins(folder, lease, ready)
         if not ready:
@@ -195,6 +198,7 @@ class Delivery:
         folder: FolderRow,
         lease: uuid.UUID,
         dues: Sequence[Due],
+        entries: Mapping[int, Entry],
         codes: dict[str, str],
         accounts: dict[str, str],
     ) -> list[tuple[Ready, Size]]:
@@ -214,7 +218,7 @@ class Delivery:
                 self._park_collision(folder, lease, due, collided)
                 continue
             try:
-                mapped.append(ready_of(due, destination))
+                mapped.append(ready_of(due, destination, entries.get(due.id)))
             # A bug in mapping is this entry's alone; it is logged and counted, not swallowed.
             except Exception:  # noqa: BLE001 idem
                 log.exception("mapping failed", entry=due.id)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from passerelle.domain.batching import Size
+from passerelle.domain.event import Entry
 from passerelle.domain.limits import Cut
 from passerelle.domain.mapping import Destination, auxiliary_code, chart_account, map_entry
 from passerelle.domain.preflight import Uses
@@ -30,19 +31,25 @@ def chart_writings(used: Collection[str], chart: Collection[str]) -> dict[str, s
     return {account: other for account, other in written.items() if other != account}
 
 
-def uses_of(due: Due) -> Uses | None:
-    """What an entry uses of its folder; None where it is not as events are: mapping tells."""
+def entry_of(due: Due) -> Entry | None:
+    """None where it is not as events are: mapping tells."""
     try:
-        entry = build_entry(due.entry)
+        return build_entry(due.entry)
     except (KeyError, TypeError, ValueError, ArithmeticError):
         return None
+
+
+def uses_of(due: Due, entry: Entry) -> Uses:
+    """What an entry uses of its folder."""
     accounts = frozenset(line.account for line in entry.lines)
     return Uses(entry.date, normalise(entry.journal.code), accounts, entry.attachment, due.came_at)
 
 
-def ready_of(due: Due, destination: Destination) -> tuple[Ready, Size]:
-    """Whatever is raised is a bug in mapping, and this entry's alone."""
-    entry = build_entry(due.entry)
+def ready_of(due: Due, destination: Destination, entry: Entry | None = None) -> tuple[Ready, Size]:
+    """`entry`: what it was read as, if it was. Whatever is raised is a bug in mapping, and this
+    entry's alone.
+    """
+    entry = entry or build_entry(due.entry)
     result = map_entry(entry, destination)
     lines = [dump_line(line) for line in result.lines]
     cuts = [_told(cut) for cut in result.cuts]

@@ -4,6 +4,7 @@ What looks missing is asked for by name, then the folder's lists are read anew, 
 believed to be.
 """
 
+import dataclasses
 import difflib
 import json
 import time
@@ -92,18 +93,30 @@ class Preflight:
         self._ask_seconds = ask_seconds
         self._chance = chance
 
+    def known(self, connection: Connection, folder_id: int, uses: Sequence[Uses]) -> Known:
+        """What is known of a folder for entries that use so much of it."""
+        return store.known(connection, folder_id, uses)
+
     def passing(self, claimed: Claimed, known: Known, credentials: Credentials) -> list[Due]:
         """Those that may be sent now; the others are parked, or given back to wait.
 
         No entry where Loop was asked for codes and took long: the POST needs time under the lease.
         """
         end_by = time.monotonic() + self._ask_seconds
+        faulty = {
+            entry: faults
+            for entry, uses in claimed.uses.items()
+            if (faults := list(lacks(uses, known.chart, known.now)))
+        }
+        if not faulty:
+            return list(claimed.dues)
+        with self._engine.connect() as connection:
+            known = dataclasses.replace(known, told=store.told(connection, claimed.folder.id))
         going: list[Due] = []
         doubted: list[tuple[Due, list[Lack]]] = []
         found = _Sorted()
         for due in claimed.dues:
-            uses = claimed.uses.get(due.id)
-            faults = [] if uses is None else list(lacks(uses, known.chart, known.now))
+            faults = faulty.get(due.id, [])
             own = next((lack for lack in faults if lack.code is None), None)
             missed = [lack for lack in faults if not _looks(due, lack, known).in_vain]
             if own is not None:

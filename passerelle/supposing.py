@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from passerelle.domain.limits import Limits
 from passerelle.domain.mapping import Destination, short_auxiliary
 from passerelle.domain.states import Reason, State
-from passerelle.lines import auxiliaries, chart_writings, ready_of, uses_of
+from passerelle.lines import auxiliaries, chart_writings, entry_of, ready_of
 from passerelle.observe import log
 from passerelle.store import doubts
 from passerelle.store.cases import of_entry, open_case
@@ -76,8 +76,8 @@ class Supposing:
     def _map(self, connection: Connection, place: Place, dues: Sequence[Due]) -> list[Ready]:
         """The lines that would be sent; none where that cannot be told."""
         codes = auxiliaries(dues)
-        uses = [one for one in map(uses_of, dues) if one is not None]
-        used = {account for one in uses for account in one.accounts}
+        entries = [entry for entry in map(entry_of, dues) if entry is not None]
+        used = {line.account for entry in entries for line in entry.lines}
         short = {code: short_auxiliary(code, self._limits) for code in codes}
         destination = Destination(
             firm=place.firm_code,

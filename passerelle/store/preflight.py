@@ -17,14 +17,14 @@ class Known:
     """A folder's chart as far as entries use it, and how old that knowledge is.
 
     `doubtful`: lists that could not be read, or not be believed, the last time. `told`: codes that
-    a case is open about, each with its reason.
+    a case is open about, each with its reason; to be asked for where something is lacking.
     """
 
     chart: Chart
     now: dt.datetime
     read_from: dt.datetime | None
     doubtful: frozenset[Kind]
-    told: frozenset[tuple[Reason, str]]
+    told: frozenset[tuple[Reason, str]] = frozenset()
 
 
 _FOLDER = text("""
@@ -58,7 +58,6 @@ def known(connection: Connection, folder_id: int, uses: Sequence[Uses]) -> Known
     values = {"folder_id": folder_id, "codes": sorted({one.journal for one in uses})}
     journals = {row.code: row.closed for row in connection.execute(_JOURNALS, values)}
     alike = accounts_alike(connection, folder_id, accounts)
-    told = connection.execute(_TOLD, {"folder_id": folder_id, "missed": sorted(MISSED)})
     return Known(
         Chart(
             alike if Kind.ACCOUNT in folder.lists else None,
@@ -70,8 +69,13 @@ def known(connection: Connection, folder_id: int, uses: Sequence[Uses]) -> Known
         folder.now,
         folder.refreshed_from,
         frozenset(map(Kind, folder.doubtful)),
-        frozenset((Reason(row.reason), row.cause) for row in told),
     )
+
+
+def told(connection: Connection, folder_id: int) -> frozenset[tuple[Reason, str]]:
+    """The codes that a case is open about, each with its reason."""
+    rows = connection.execute(_TOLD, {"folder_id": folder_id, "missed": sorted(MISSED)})
+    return frozenset((Reason(row.reason), row.cause) for row in rows)
 
 
 def read_soon(connection: Connection, folder_id: int) -> None:

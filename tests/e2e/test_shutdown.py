@@ -115,7 +115,9 @@ def test_what_loop_was_asked_is_heard_out_and_the_rest_is_handed_back(stack: Sta
     states = stack.states(firm)
     sent = states["posted"]
     assert 0 < sent < 2 * len(DELIVERED)
-    assert states == {"posted": sent, "received": 2 * len(DELIVERED) - sent}
+    # What was claimed when the signal came is handed back as well.
+    assert states.keys() <= {"posted", "received", "waiting"}
+    assert states.total() == 2 * len(DELIVERED)
     assert booked(stack, DELIVERED) == sent
     assert stack.states(polled) == {"posted": len(POLLED)}
     assert 0 < asked(stack, "getImportStatus") < len(POLLED)

@@ -433,7 +433,7 @@ def _has(chart: dict[str, bool], account: str) -> bool:
     )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_what_loop_has_is_never_missed(engine: Engine, steps: list[tuple[str, Any, Any]]) -> None:
     """An entry whose accounts are there, open, when it is looked at is not parked for them."""
