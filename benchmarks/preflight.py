@@ -47,7 +47,7 @@ class _NoPreflight(Preflight):
         accounts = {account for one in uses for account in one.accounts}
         now = connection.execute(text("SELECT now()")).scalar_one()
         alike = accounts_alike(connection, folder_id, accounts)
-        return Known(Chart(alike, None), now, None, frozenset())
+        return Known(Chart(None, None), alike, now, None, frozenset())
 
     def passing(self, claimed: Claimed, known: Known, credentials: Credentials) -> list[Due]:  # noqa: ARG002 Preflight's
         return list(claimed.dues)

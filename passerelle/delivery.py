@@ -156,8 +156,8 @@ class Delivery:
             uses = {due.id: uses_of(due, entries[due.id]) for due in dues if due.id in entries}
             known = self._preflight.known(connection, folder.id, [*uses.values()])
         self._checkpoint("claim")
-        chart = known.chart.accounts or {}
-        accounts = chart_writings({one for used in uses.values() for one in used.accounts}, chart)
+        used = {account for one in uses.values() for account in one.accounts}
+        accounts = chart_writings(used, known.accounts)
         passing = self._preflight.passing(Claimed(folder, lease, dues, uses), known, credentials)
         mapped = self._map(folder, lease, passing, entries, codes, accounts)
         ready = self._fitting(folder, lease, mapped)

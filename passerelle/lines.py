@@ -1,5 +1,6 @@
 """An entry that is due as the lines that go to Loop."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
@@ -7,7 +8,7 @@ from passerelle.domain.batching import Size
 from passerelle.domain.event import Entry
 from passerelle.domain.limits import Cut
 from passerelle.domain.mapping import Destination, auxiliary_code, chart_account, map_entry
-from passerelle.domain.preflight import Uses
+from passerelle.domain.preflight import Uses, root
 from passerelle.domain.text import normalise
 from passerelle.domain.verdict import twin_key
 from passerelle.store.claims import Due, Ready
@@ -27,7 +28,10 @@ def auxiliaries(dues: Sequence[Due]) -> list[str]:
 
 def chart_writings(used: Collection[str], chart: Collection[str]) -> dict[str, str]:
     """How the folder's chart writes those of the accounts that it writes otherwise."""
-    written = {account: chart_account(account, chart) for account in used}
+    alike: dict[str, set[str]] = defaultdict(set)
+    for code in chart:
+        alike[root(code)].add(code)
+    written = {account: chart_account(account, alike[root(account)]) for account in used}
     return {account: other for account, other in written.items() if other != account}
 
 

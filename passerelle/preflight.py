@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Engine
 
 from passerelle.domain.outcome import Answer
-from passerelle.domain.preflight import Code, Lack, Looks, Uses, lacks, same
+from passerelle.domain.preflight import Code, Lack, Looks, Uses, lacks, root
 from passerelle.domain.referential import Kind
-from passerelle.domain.states import Scope, State
+from passerelle.domain.states import Reason, Scope, State
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
 from passerelle.store import preflight as store
 from passerelle.store.cases import Cause, open_case
 from passerelle.store.claims import Due, FolderRow
-from passerelle.store.preflight import Known, Named
+from passerelle.store.preflight import Known
 from passerelle.store.referentials import row, take_over
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
@@ -34,13 +34,15 @@ from passerelle.turns import READING, Turns
 _WAIT_SECONDS = 60.0
 """An entry waits so long for its folder's lists, unless they are read before."""
 
-_SOON_SECONDS = 1.0
+_LATER_SECONDS = 10.0
+"""What Loop was not asked for yet comes after what may be sent."""
+
 _MOST_ASKED_FOR = 5
 """Codes of one delivery that Loop is asked for by name; the others wait for their turn."""
 
 _TO_BE_READ = "{} The folder's lists are read once more before that is believed."
 _NEAREST = 3
-_NEIGHBOURS = 200
+_NEIGHBOURS = 100
 # Of an account the first digits say what it is for.
 _STARTS = {Kind.ACCOUNT: (3, 2), Kind.JOURNAL: (0,)}
 
@@ -73,7 +75,9 @@ class _Sorted:
 
     parked: dict[Lack, list[int]] = field(default_factory=lambda: defaultdict(list))
     waiting: dict[Lack, list[int]] = field(default_factory=lambda: defaultdict(list))
-    soon: list[int] = field(default_factory=list)
+    later: list[int] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
+    going: list[Due] = field(default_factory=list)
 
 
 class Preflight:
@@ -112,19 +116,18 @@ class Preflight:
             return list(claimed.dues)
         with self._engine.connect() as connection:
             known = dataclasses.replace(known, told=store.told(connection, claimed.folder.id))
-        going: list[Due] = []
         doubted: list[tuple[Due, list[Lack]]] = []
         found = _Sorted()
         for due in claimed.dues:
             faults = faulty.get(due.id, [])
             own = next((lack for lack in faults if lack.code is None), None)
-            missed = [lack for lack in faults if not _looks(due, lack, known).in_vain]
+            missed = [lack for lack in faults if not _is_in_vain(due, lack, known)]
             if own is not None:
                 found.parked[own].append(due.id)
             elif missed:
                 doubted.append((due, missed))
             else:
-                going.append(due)
+                found.going.append(due)
         if doubted:
             codes = {lack.code for _, missed in doubted for lack in missed if lack.code is not None}
             some = sorted(codes)[:_MOST_ASKED_FOR]
@@ -132,10 +135,10 @@ class Preflight:
             for due, missed in doubted:
                 _sort(due, missed, asked, known, found)
             if time.monotonic() > end_by:
-                found.soon += [due.id for due in going]
-                going = []
+                found.again += [due.id for due in found.going]
+                found.going = []
         self._set_aside(claimed, found)
-        return going
+        return found.going
 
     def _set_aside(self, claimed: Claimed, found: _Sorted) -> None:
         for lack, entries in found.parked.items():
@@ -147,14 +150,21 @@ class Preflight:
                 # The folder before its entries, as everybody locks.
                 store.read_soon(connection, claimed.folder.id)
                 store.miss(connection, _given_back(connection, claimed, entries, change))
-        if found.soon:
-            with self._engine.begin() as connection:
-                change = Change(State.WAITING, due_in=_SOON_SECONDS)
-                _given_back(connection, claimed, found.soon, change)
+        with self._engine.begin() as connection:
+            later = Change(State.WAITING, due_in=_LATER_SECONDS)
+            store.miss(connection, _given_back(connection, claimed, found.later, later))
+            _given_back(connection, claimed, found.again, Change(State.WAITING))
 
     def _park(self, claimed: Claimed, lack: Lack, entries: list[int]) -> None:
         folder = claimed.folder
         with self._engine.begin() as connection:
+            if lack.reason is Reason.ATTACHMENT_EXPIRED:
+                links = {entry: claimed.uses[entry].link for entry in entries}
+                renewed = store.renewed(connection, links)
+                _given_back(connection, claimed, renewed, Change(State.WAITING))
+                entries = [entry for entry in entries if entry not in renewed]
+            if not entries:
+                return
             message = lack.message + _hint(connection, folder.id, lack.code)
             cause = "" if lack.code is None else lack.code[1]
             place = (Scope.FOLDER, folder.firm_id, folder.id)
@@ -179,7 +189,9 @@ class Preflight:
                 with self._engine.begin() as connection:
                     if isinstance(page, Answer):
                         asked.failed = True
-                        heed(connection, folder.firm_id, folder.id, page, self._chance())
+                        # A key that may not read this list is no refused key: the POST will tell.
+                        if page.reason is not Reason.CREDENTIALS_REFUSED:
+                            heed(connection, folder.firm_id, folder.id, page, self._chance())
                         return asked
                     self._turns.answered(connection, folder.firm_id)
                     found = {one.code: one for one in page.records if _is(kind, one.code, code)}
@@ -187,6 +199,8 @@ class Preflight:
                     take_over(connection, folder, kind, rows)
                 if not all(one.closed for one in found.values()):
                     asked.shown.add((kind, code))
+                    with self._engine.begin() as connection:
+                        store.heal_cured(connection, folder.id)
                     break
             asked.codes.add((kind, code))
         return asked
@@ -195,11 +209,11 @@ class Preflight:
         """As it is given, and as long as the accounts beside it are."""
         if kind is not Kind.ACCOUNT:
             return [code]
-        root = code.rstrip("0")
         with self._engine.connect() as connection:
             beside = _neighbours(connection, folder_id, kind, code)
-        lengths = {len(code), *(len(one.code) for one in beside)}
-        return [root.ljust(length, "0") for length in sorted(lengths) if length >= len(root)]
+        shortest = root(code)
+        lengths = {len(code), *map(len, beside)}
+        return [shortest.ljust(one, "0") for one in sorted(lengths) if one >= len(shortest)]
 
 
 def _sort(due: Due, missed: Sequence[Lack], asked: _Asked, known: Known, found: _Sorted) -> None:
@@ -207,12 +221,22 @@ def _sort(due: Due, missed: Sequence[Lack], asked: _Asked, known: Known, found: 
     absent = [lack for lack in missed if lack.code not in asked.shown]
     unasked = [lack for lack in absent if lack.code not in asked.codes]
     sure = [lack for lack in absent if lack not in unasked and _looks(due, lack, known).enough]
-    if sure:
+    if not absent:
+        found.again.append(due.id)
+    elif sure:
         found.parked[sure[0]].append(due.id)
-    elif not absent or (unasked and not asked.failed):
-        found.soon.append(due.id)
+    elif asked.failed and _looks(due, absent[0], known).in_vain:
+        found.going.append(due)
+    elif unasked == absent and not asked.failed:
+        found.later.append(due.id)
     else:
         found.waiting[absent[0]].append(due.id)
+
+
+def _is_in_vain(due: Due, lack: Lack, known: Known) -> bool:
+    """Whether Loop is to say itself, because its lists could not be read for so long."""
+    looks = _looks(due, lack, known)
+    return looks.in_vain and not looks.enough
 
 
 def _looks(due: Due, lack: Lack, known: Known) -> Looks:
@@ -227,7 +251,7 @@ def _looks(due: Due, lack: Lack, known: Known) -> Looks:
 
 
 def _is(kind: Kind, found: str, code: str) -> bool:
-    return same(found, code) if kind is Kind.ACCOUNT else found == code
+    return root(found) == root(code) if kind is Kind.ACCOUNT else found == code
 
 
 def _given_back(
@@ -239,21 +263,21 @@ def _given_back(
     return moved
 
 
-def _neighbours(connection: Connection, folder_id: int, kind: Kind, code: str) -> Sequence[Named]:
+def _neighbours(connection: Connection, folder_id: int, kind: Kind, code: str) -> list[str]:
     """What stands beside a code in its list and is open; nothing where nothing is near it."""
     for length in _STARTS[kind]:
-        found = store.starting_with(connection, folder_id, kind, code[:length], _NEIGHBOURS)
+        start = code[:length]
+        found = store.beside(connection, folder_id, kind, code, start, _NEIGHBOURS)
         if found:
             return found
-    return ()
+    return []
 
 
 def _hint(connection: Connection, folder_id: int, missing: Code | None) -> str:
-    """The nearest codes, as a sentence."""
+    """The nearest codes, as a sentence; not what they are called, which may be people's names."""
     if missing is None:
         return ""
     kind, code = missing
-    beside = {one.code: one.label for one in _neighbours(connection, folder_id, kind, code)}
+    beside = _neighbours(connection, folder_id, kind, code)
     nearest = difflib.get_close_matches(code, beside, _NEAREST, cutoff=0.0)
-    named = ", ".join(f"{one} {beside[one]}".strip() for one in nearest)
-    return f" Nearest: {named}." if named else ""
+    return f" Nearest: {', '.join(nearest)}." if nearest else ""

@@ -19,10 +19,7 @@ from passerelle.domain.states import Reason
 from passerelle.loop_api.client import PAGE_SIZE, Credentials, Loop
 from passerelle.observe import log
 from passerelle.store import preflight, referentials, refreshes
-from passerelle.store.case_history import Act
-from passerelle.store.cases import Ending
 from passerelle.store.refreshes import Refreshing
-from passerelle.store.revisions import end_case
 from passerelle.store.unanswered import heed
 from passerelle.store.vault import Vault
 from passerelle.turns import READING, REFRESHING, Turns
@@ -34,8 +31,6 @@ _PATIENCE_SECONDS = 30.0
 """A page waits so long for a turn, or for the end of a pause, before all is put off."""
 
 _REST_SECONDS = 0.2
-
-_HAS_COME = "The folder's lists, read anew, have it."
 
 _NO_TURN = Answer(Sort.AGAIN, "The firm's other requests left no turn for it.")
 
@@ -170,7 +165,8 @@ class Referentials:
                 at = self._terms.night.next_turn(folder.id, now)
                 refreshes.release_refresh(connection, folder, at, 0, taken=True)
                 preflight.try_again(connection, folder.id)
-        self._heal(folder)
+        with self._engine.begin() as connection:
+            preflight.heal_cured(connection, folder.id)
         log.info(
             "reference data were read",
             folder=folder.code,
@@ -180,12 +176,6 @@ class Referentials:
             flags=len(done.flags),
         )
         return done
-
-    def _heal(self, folder: Refreshing) -> None:
-        """What entries lacked and has come is lacking no more."""
-        with self._engine.begin() as connection:
-            for case_id in preflight.cured(connection, folder.id):
-                end_case(connection, case_id, Ending(Act.HEALED, why=_HAS_COME))
 
     def _put_off(
         self, connection: Connection, folder: Refreshing, now: dt.datetime, *, taken: bool

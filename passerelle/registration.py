@@ -35,9 +35,6 @@ class Resealed:
     doubled: Sequence[str]
 
 
-_OF_TERMS = (Reason.OUTSIDE_OPEN_PERIOD, Reason.UNKNOWN_ACCOUNT)
-
-
 class Registration:
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self._engine = engine
@@ -160,7 +157,7 @@ class Registration:
             if firm_id is None or not self._set_folder(connection, firm_id, code, terms):
                 raise unregistered(firm_code, code)
             # Whether it is still against them is looked at before they are sent.
-            return heal_folder(connection, firm_id, code, _OF_TERMS)
+            return heal_folder(connection, firm_id, code, _concerned(terms))
 
     @staticmethod
     def _set_folder(connection: Connection, firm_id: int, code: str, terms: FolderTerms) -> bool:
@@ -176,6 +173,16 @@ class Registration:
         if period is not None:
             _check_period(*period)
         return period is not None
+
+
+def _concerned(terms: FolderTerms) -> list[Reason]:
+    """What may be over by what was changed."""
+    found = []
+    if terms.open_from is not None or terms.open_to is not None:
+        found.append(Reason.OUTSIDE_OPEN_PERIOD)
+    if terms.create_accounts:
+        found.append(Reason.UNKNOWN_ACCOUNT)
+    return found
 
 
 def unregistered(firm: str, folder: str) -> RegistrationError:

@@ -12,6 +12,9 @@ FETCHED_WITHIN = dt.timedelta(hours=24)
 Reference: Loop API 7, validity.
 """
 
+_SLACK = dt.timedelta(hours=1)
+"""So much of it may be gone when the entry is sent: a hub may sign for a day and no more."""
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # Both vendors refuse a link of version 4 that is to live longer.
 _SEVEN_DAYS = 604_800
@@ -39,7 +42,7 @@ def fault(attachment: Attachment, came_at: dt.datetime, now: dt.datetime) -> str
     end, told = signed_until(attachment.url), attachment.expires_at
     if told is not None and came_at < told <= now and (end is None or told < end):
         end = told
-    if end is None or end - now >= FETCHED_WITHIN:
+    if end is None or end - now >= FETCHED_WITHIN - _SLACK:
         return None
     moment = end.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     if end <= now:

@@ -31,13 +31,18 @@ class Uses:
     attachment: Attachment | None
     came_at: dt.datetime
 
+    @property
+    def link(self) -> str:
+        """Empty where there is none."""
+        return "" if self.attachment is None else self.attachment.url
+
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """What is known of a folder, as far as entries use it.
 
-    `accounts` and `journals`: whether each code is closed; None where nothing is known of the list.
-    Accounts that differ only by zeros on the right are the same.
+    `accounts`, without zeros on the right, and `journals`: whether each is closed; None where
+    nothing is known of the list.
     """
 
     accounts: Mapping[str, bool] | None
@@ -83,18 +88,18 @@ def lacks(uses: Uses, chart: Chart, now: dt.datetime) -> Iterator[Lack]:
             yield Lack(Reason.CLOSED_JOURNAL, told, (Kind.JOURNAL, uses.journal))
     if chart.accounts is not None:
         for account in sorted(uses.accounts):
-            alike = [closed for code, closed in chart.accounts.items() if same(code, account)]
-            if not alike and not chart.creates_accounts:
+            closed = chart.accounts.get(root(account))
+            if closed is None and not chart.creates_accounts:
                 told = f"The folder's chart has no account {account}."
                 yield Lack(Reason.UNKNOWN_ACCOUNT, told, (Kind.ACCOUNT, account))
-            elif alike and all(alike):
+            elif closed:
                 told = f"Account {account} is closed in Loop."
                 yield Lack(Reason.CLOSED_ACCOUNT, told, (Kind.ACCOUNT, account))
 
 
-def same(code: str, account: str) -> bool:
-    """Whether two accounts are equal but for zeros on the right (contract section 6)."""
-    return code.rstrip("0") == account.rstrip("0")
+def root(account: str) -> str:
+    """What accounts that are equal but for zeros on the right have in common (contract 6)."""
+    return account.rstrip("0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +123,13 @@ class Looks:
 
         What an entry missed is believed after a reading that began later.
         """
-        if self.told:
-            return True
-        return (
-            self.since is not None
-            and self.read_from is not None
-            and self.read_from > self.since
-            and not self.doubtful
+        if self.doubtful:
+            return False
+        return self.told or (
+            self.since is not None and self.read_from is not None and self.read_from > self.since
         )
 
     @property
     def in_vain(self) -> bool:
-        """Whether it has been waited long enough for the lists to be read."""
-        return not self.enough and self.since is not None and self.now - self.since >= PATIENCE
+        """Whether it has been waited long enough to find out."""
+        return self.since is not None and self.now - self.since >= PATIENCE

@@ -1,26 +1,31 @@
 """What is known of a folder before entries are sent to it; which entries and cases wait for it."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.preflight import Chart, Uses
+from passerelle.domain.preflight import Chart, Uses, root
 from passerelle.domain.referential import Kind
 from passerelle.domain.states import MISSED, Reason
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Ending
 from passerelle.store.referentials import accounts_alike
+from passerelle.store.revisions import end_case
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """A folder's chart as far as entries use it, and how old that knowledge is.
 
-    `doubtful`: lists that could not be read, or not be believed, the last time. `told`: codes that
-    a case is open about, each with its reason; to be asked for where something is lacking.
+    `accounts`: as the chart writes them. `doubtful`: lists that could not be read, or not be
+    believed, the last time. `told`: codes that a case is open about, each with its reason; to be
+    asked for where something is lacking.
     """
 
     chart: Chart
+    accounts: Mapping[str, bool]
     now: dt.datetime
     read_from: dt.datetime | None
     doubtful: frozenset[Kind]
@@ -58,14 +63,18 @@ def known(connection: Connection, folder_id: int, uses: Sequence[Uses]) -> Known
     values = {"folder_id": folder_id, "codes": sorted({one.journal for one in uses})}
     journals = {row.code: row.closed for row in connection.execute(_JOURNALS, values)}
     alike = accounts_alike(connection, folder_id, accounts)
+    by_root: dict[str, bool] = {}
+    for code, closed in alike.items():
+        by_root[root(code)] = closed and by_root.get(root(code), True)
     return Known(
         Chart(
-            alike if Kind.ACCOUNT in folder.lists else None,
+            by_root if Kind.ACCOUNT in folder.lists else None,
             journals if Kind.JOURNAL in folder.lists else None,
             folder.create_accounts,
             folder.open_from,
             folder.open_to,
         ),
+        alike,
         folder.now,
         folder.refreshed_from,
         frozenset(map(Kind, folder.doubtful)),
@@ -79,14 +88,20 @@ def told(connection: Connection, folder_id: int) -> frozenset[tuple[Reason, str]
 
 
 def read_soon(connection: Connection, folder_id: int) -> None:
-    """Read the folder's lists as soon as may be; what has failed is due by itself."""
-    connection.execute(
-        text(
-            "UPDATE folders SET refresh_at = now() WHERE id = :folder_id "
-            "AND refresh_failures = 0 AND refresh_at > now()"
-        ),
-        {"folder_id": folder_id},
-    )
+    """Read the folder's lists as soon as may be, but not again and again.
+
+    What has failed is due by itself; where the folder is locked, somebody is just reading.
+    """
+    connection.execute(_READ_SOON, {"folder_id": folder_id, "apart": _READ_APART})
+
+
+_READ_APART = 60.0
+_READ_SOON = text("""
+UPDATE folders SET refresh_at = now() WHERE id = (
+    SELECT id FROM folders WHERE id = :folder_id AND refresh_failures = 0 AND refresh_at > now()
+      AND (refreshed_at IS NULL OR refreshed_at <= now() - make_interval(secs => :apart))
+    FOR NO KEY UPDATE SKIP LOCKED)
+""")
 
 
 def miss(connection: Connection, entries: Sequence[int]) -> None:
@@ -98,6 +113,18 @@ def miss(connection: Connection, entries: Sequence[int]) -> None:
         ),
         {"ids": list(entries)},
     )
+
+
+def renewed(connection: Connection, links: Mapping[int, str]) -> list[int]:
+    """Which of these entries have another link by now, each locked."""
+    rows = connection.execute(
+        text(
+            "SELECT id, entry -> 'attachment' ->> 'url' AS link FROM entries "
+            "WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"
+        ),
+        {"ids": sorted(links)},
+    )
+    return [row.id for row in rows if (row.link or "") != links[row.id]]
 
 
 def try_again(connection: Connection, folder_id: int) -> None:
@@ -134,25 +161,29 @@ def cured(connection: Connection, folder_id: int) -> list[int]:
     return list(connection.execute(_CURED, values).scalars())
 
 
-_LIKE = text("""
-SELECT code, label FROM referential_records
-WHERE folder_id = :folder_id AND kind = :kind AND gone_at IS NULL AND closed_at IS NULL
-  AND starts_with(code, :start)
-ORDER BY code LIMIT :most
-""")
+_SIDE = """
+(SELECT code FROM referential_records
+ WHERE folder_id = :folder_id AND kind = :kind AND gone_at IS NULL AND closed_at IS NULL
+   AND starts_with(code, :start) AND code {side} :code
+ ORDER BY code {order} LIMIT :most)
+"""
+_BESIDE = text(
+    f"{_SIDE.format(side='<', order='DESC')} UNION ALL {_SIDE.format(side='>=', order='ASC')}"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A code and what it is called, empty where it is not."""
+def beside(
+    connection: Connection, folder_id: int, kind: Kind, code: str, start: str, most: int
+) -> list[str]:
+    """So many open codes of a list at most on either side of a code, that start so."""
+    values = {"folder_id": folder_id, "kind": kind, "code": code, "start": start, "most": most}
+    return list(connection.execute(_BESIDE, values).scalars())
 
-    code: str
-    label: str
+
+_HAS_COME = "The folder has it by now."
 
 
-def starting_with(
-    connection: Connection, folder_id: int, kind: Kind, start: str, most: int
-) -> list[Named]:
-    """So many open records of a list at most whose codes start so."""
-    values = {"folder_id": folder_id, "kind": kind, "start": start, "most": most}
-    return [Named(row.code, row.label) for row in connection.execute(_LIKE, values)]
+def heal_cured(connection: Connection, folder_id: int) -> None:
+    """What the folder lacked and does not lack any more is over; what waited has its turn."""
+    for case_id in cured(connection, folder_id):
+        end_case(connection, case_id, Ending(Act.HEALED, why=_HAS_COME))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from passerelle.domain.referential import Kind
 from passerelle.domain.states import MISSED
-from passerelle.store.pauses import MAY_CALL
+from passerelle.store.pauses import MAY_CALL, lets_pass
 
 _MISSED_SECONDS = 900.0
 """How often a folder is looked at that lacks an account or a journal for its entries."""
@@ -19,8 +19,8 @@ IS_TO_BE_READ = """
  OR (fo.refresh_failures = 0 AND fo.refreshed_at <= now() - make_interval(secs => :missed_seconds)
      AND fo.id IN (SELECT folder_id FROM cases WHERE state = 'open' AND reason = ANY(:missed))))
 """
-IS_READABLE = """
-fo.registered_at IS NOT NULL AND fo.held_by IS NULL
+IS_READABLE = f"""
+fo.registered_at IS NOT NULL AND {lets_pass("fo")}
 AND (fo.refresh_lease_until IS NULL OR fo.refresh_lease_until <= now())
 """
 DUE_VALUES = {"missed_seconds": _MISSED_SECONDS, "missed": sorted(MISSED)}
@@ -87,7 +87,7 @@ def lease_refresh(
 _GO_ON = text(f"""
 UPDATE folders fo SET refresh_lease_until = now() + make_interval(secs => :seconds) FROM firms f
 WHERE fo.id = :folder_id AND f.id = fo.firm_id AND fo.refresh_lease = :lease
-RETURNING {MAY_CALL} AND fo.held_by IS NULL
+RETURNING {MAY_CALL} AND {lets_pass("fo")}
 """)  # noqa: S608 idem
 
 

@@ -118,8 +118,8 @@ def test_what_the_event_says_counts_for_what_ran_out_while_the_entry_waited() ->
 def test_a_link_is_at_fault_once_it_is_over_or_lives_too_short_for_loop() -> None:
     one = Attachment(CLOUDFRONT.format(EPOCH))
     second = dt.timedelta(seconds=1)
-    assert fault(one, NOON, NOON - FETCHED_WITHIN) is None
-    words = fault(one, NOON, NOON - FETCHED_WITHIN + second)
+    assert fault(one, NOON, NOON - FETCHED_WITHIN + HOUR) is None
+    words = fault(one, NOON, NOON - FETCHED_WITHIN + HOUR + second)
     assert words is not None
     assert "until 2026-11-20 12:00 UTC" in words
     assert "24 hours" in words
