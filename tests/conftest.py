@@ -15,7 +15,7 @@ from support.command import Cli, commands, deployment_environ
 from support.servers import Servers, running_servers
 from support.simulator import SimulatorHandle, running_simulator
 from support.stack import Stack, running_stack
-from support.template import make_template
+from support.template import Spares, make_template
 from support.workshop import Workshop
 
 # The machine is shared: how long one example takes says nothing.
@@ -53,11 +53,17 @@ def template(servers: Servers) -> str:
     return make_template(servers)
 
 
+@pytest.fixture(scope="session")
+def _spares(servers: Servers, template: str) -> Spares:
+    return Spares(servers, template)
+
+
 @pytest.fixture
-def database_url(servers: Servers, template: str) -> Iterator[str]:
+def database_url(_spares: Spares) -> Iterator[str]:
     """A migrated, empty database."""
-    with servers.database(template=template) as url:
-        yield url
+    url = _spares.take()
+    yield url
+    _spares.give_back(url)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from support.events import JsonObject, purchase
 from support.simulator import SimulatorHandle, until
 from support.stack import Stack
 
-ENTRIES = 300
+ENTRIES = 200
 # More than a POST each: what comes later is not even tried.
 MOST_POSTS = 5
 
