@@ -34,10 +34,10 @@ from passerelle.turns import READING, Turns
 _WAIT_SECONDS = 60.0
 """An entry waits so long for its folder's lists, unless they are read before."""
 
-_LATER_SECONDS = 10.0
+_LATER_SECONDS = 2.0
 """What Loop was not asked for yet comes after what may be sent."""
 
-_MOST_ASKED_FOR = 5
+_MOST_ASKED_FOR = 50
 """Codes of one delivery that Loop is asked for by name; the others wait for their turn."""
 
 _TO_BE_READ = "{} The folder's lists are read once more before that is believed."

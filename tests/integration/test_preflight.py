@@ -356,12 +356,12 @@ def test_an_entry_that_lacks_more_than_is_asked_for_at_once_is_parked_as_well(
     event = purchase(1)
     lines = [
         {"account": f"60{number}00", "description": "x", "debit": "1.00", "credit": "0.00"}
-        for number in range(11, 20)
+        for number in range(11, 71)
     ]
-    event["entry"]["lines"] = [*lines, event["entry"]["lines"][-1] | {"credit": "9.00"}]
+    event["entry"]["lines"] = [*lines, event["entry"]["lines"][-1] | {"credit": "60.00"}]
     shop.submit(event)
     deliver(shop)
-    assert len(loop.named) == 5
+    assert len(loop.named) == 50
     assert shop.state() == "waiting"
     assert shop.entry()["lacking_since"] is not None
     refresh(shop)
