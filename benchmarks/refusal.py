@@ -86,6 +86,7 @@ class _Run:
         neighbours = iter(_of(int(_GIVEN_AFTER_SECONDS / _APART_SECONDS), refused=False))
         began = time.monotonic()
         for number, event in enumerate(neighbours):
+            # Each at its time, as accountants validate: what is measured is no backlog.
             time.sleep(max(0.0, began + number * _APART_SECONDS - time.monotonic()))
             self._sent[event["entry"]["id"]] = time.time()
             running.send([event])
@@ -98,6 +99,7 @@ class _Run:
     def _heal(self, running: Running, engine: Engine, entries: int) -> None:
         case = _case(engine)
         age = dt.datetime.now(dt.UTC) - case.opened_at
+        # What is measured is what a refusal costs while nobody has mended it.
         time.sleep(max(0.0, _GIVEN_AFTER_SECONDS - age.total_seconds()))
         running.processes.wait_until(lambda: _case(engine).held == entries, "all of them wait")
         posts = sum(

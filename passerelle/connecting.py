@@ -21,7 +21,7 @@ from passerelle.store import credentials as store
 from passerelle.store import domains, pauses
 from passerelle.store.credentials import SealedFirm
 from passerelle.store.registry import owner_of_key
-from passerelle.store.revisions import heal_firm
+from passerelle.store.revisions import heal_cases
 from passerelle.store.unanswered import back_off
 from passerelle.store.vault import Vault, VaultError
 from passerelle.turns import BUSY, READING, Turns
@@ -102,7 +102,7 @@ class Connecting:
         answer = self._in_turn(firm, self._loop.try_keys, _credentials(keys))
         with self._engine.begin() as connection:
             if answer.sort is Sort.ACCEPTED:
-                folders = heal_firm(connection, firm.id, Reason.CREDENTIALS_REFUSED)
+                folders = heal_cases(connection, firm.id, [Reason.CREDENTIALS_REFUSED])
                 self._turns.answered(connection, firm.id)
                 return Checked(ok=True, refused=False, message=sentence(answer), folders=folders)
             if answer.sort is Sort.PAUSE:
@@ -228,7 +228,7 @@ class Connecting:
         sealed = map(self._vault.seal, (keys.api_key, keys.api_secret, keys.subscription_key))
         store.replace(connection, SealedFirm(firm.id, firm.code, *sealed), hashes[0])
         store.stop_refreshes(connection, firm.id)
-        return heal_firm(connection, firm.id, Reason.CREDENTIALS_REFUSED)
+        return heal_cases(connection, firm.id, [Reason.CREDENTIALS_REFUSED])
 
     def _refuse_anothers(
         self, connection: Connection, firm: SealedFirm, keys: FirmKeys

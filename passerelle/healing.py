@@ -102,8 +102,8 @@ class Healing:
         with self._engine.begin() as connection:
             lock_open_case(connection, case_id)
             sent = probes.sent_to_see(connection, case_id)
-            if sent is not None and sent[1] in UNSETTLED:
-                return Seen(Progress.SENT, entry=sent[0], state=sent[1])
+            if sent is not None and sent.state in UNSETTLED:
+                return Seen(Progress.SENT, entry=sent.entry, state=sent.state)
             probed = probes.take(connection, case_id, self._probe_seconds, asked=True)
             if probed is None:
                 raise HealingError(
@@ -125,7 +125,7 @@ class Healing:
             if not probes.is_over(connection, case_id):
                 return ()
             sent = probes.sent_to_see(connection, case_id)
-            why = _EMPTIED if sent is None else _IN_LOOP.format(sent[0])
+            why = _EMPTIED if sent is None else _IN_LOOP.format(sent.entry)
             return _heal(connection, case_id, why).folders
 
     def _probe(self, probed: Probed) -> Seen:
@@ -170,10 +170,10 @@ class Healing:
             if not _is_open(lock_case(connection, probed.id)):
                 return Seen(Progress.NOT_NOW, _CLOSED)
             sent = probes.sent_to_see(connection, probed.id)
-            if sent is not None and sent[1] is State.SYNCED:
-                return _healed(connection, probed.id, _IN_LOOP.format(sent[0]))
+            if sent is not None and sent.state is State.SYNCED:
+                return _healed(connection, probed.id, _IN_LOOP.format(sent.entry))
             found = None
-            if sent is None or sent[1] not in _ON_ITS_WAY:
+            if sent is None or sent.state not in _ON_ITS_WAY:
                 found = probes.candidate(connection, probed.id)
             if found is not None:
                 number, delay = probed.probes + 1, self._delay(probed)
@@ -192,7 +192,7 @@ class Healing:
             probes.put_off(connection, probed.id, self._delay(probed), counts=True)
             if sent is None:
                 return Seen(Progress.NOT_NOW, _NONE_MAY_GO)
-            return Seen(Progress.SENT, entry=sent[0], state=sent[1])
+            return Seen(Progress.SENT, entry=sent.entry, state=sent.state)
 
     def _refused(self, probed: Probed, answer: Answer) -> Seen:
         """As before, or for another reason: then this case is over, and another takes its place."""

@@ -132,6 +132,9 @@ class Preflight:
             codes = {lack.code for _, missed in doubted for lack in missed if lack.code is not None}
             some = sorted(codes)[:_MOST_ASKED_FOR]
             asked = self._ask(claimed.folder, some, credentials, end_by)
+            if asked.shown:
+                with self._engine.begin() as connection:
+                    store.heal_cured(connection, claimed.folder.id)
             for due, missed in doubted:
                 _sort(due, missed, asked, known, found)
             if time.monotonic() > end_by:
@@ -199,8 +202,6 @@ class Preflight:
                     take_over(connection, folder, kind, rows)
                 if not all(one.closed for one in found.values()):
                     asked.shown.add((kind, code))
-                    with self._engine.begin() as connection:
-                        store.heal_cured(connection, folder.id)
                     break
             asked.codes.add((kind, code))
         return asked

@@ -11,7 +11,7 @@ from passerelle.domain.errors import RegistrationError, no_firm
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.states import Reason
 from passerelle.store import credentials, registry
-from passerelle.store.revisions import heal_firm, heal_folder
+from passerelle.store.revisions import heal_cases
 from passerelle.store.vault import Vault, VaultError
 
 
@@ -59,7 +59,7 @@ class Registration:
         try:
             with self._engine.begin() as connection:
                 firm_id = self._register(connection, code, keys)
-                return heal_firm(connection, firm_id, Reason.UNKNOWN_FIRM)
+                return heal_cases(connection, firm_id, [Reason.UNKNOWN_FIRM])
         except IntegrityError:
             raise RegistrationError(
                 "A firm of this code or this API key is just being registered."
@@ -157,7 +157,7 @@ class Registration:
             if firm_id is None or not self._set_folder(connection, firm_id, code, terms):
                 raise unregistered(firm_code, code)
             # Whether it is still against them is looked at before they are sent.
-            return heal_folder(connection, firm_id, code, _concerned(terms))
+            return heal_cases(connection, firm_id, _concerned(terms), code)
 
     @staticmethod
     def _set_folder(connection: Connection, firm_id: int, code: str, terms: FolderTerms) -> bool:

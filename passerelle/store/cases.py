@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from passerelle.domain.alike import alike
-from passerelle.domain.backoff import PROBE_CAP, PROBE_FIRST
+from passerelle.domain.backoff import PROBE_FIRST
 from passerelle.domain.states import (
     HOLDING,
     PROBED,
@@ -58,10 +58,10 @@ WHERE c.firm_id = :firm_id AND c.folder_id IS NOT DISTINCT FROM CAST(:folder_id 
     SELECT FROM entries e WHERE e.freed_by = c.id AND e.state IN {listed(sorted(UNSETTLED))})
 """)  # noqa: S608 literals
 
-# Looked at as late as if it had never been closed.
+# Looked at when the last probe said, as if it had never been closed.
 _REOPEN = text("""
 UPDATE cases SET state = 'open', closed_at = NULL, rung_at = NULL,
-    probe_at = now() + make_interval(secs => least(:cap, :first * 2 ^ least(probes, 30)))
+    probe_at = greatest(probe_at, now() + make_interval(secs => :first))
 WHERE id = :id
 """)
 
@@ -95,7 +95,7 @@ def _reopened(connection: Connection, values: dict[str, object], made: int) -> i
     if found is None:
         return made
     connection.execute(text("DELETE FROM cases WHERE id = :id"), {"id": made})
-    connection.execute(_REOPEN, {"id": found, "first": PROBE_FIRST, "cap": PROBE_CAP})
+    connection.execute(_REOPEN, {"id": found, "first": PROBE_FIRST})
     case_history.record(connection, found, Act.REOPENED, why=str(values["message"]))
     return found
 
@@ -183,14 +183,7 @@ def replace(connection: Connection, old: int, new: int, cause: Cause) -> None:
             "message": cause.message,
         },
     )
-    connection.execute(
-        text(
-            "UPDATE cases SET state = 'healed', closed_at = now(), probe_entry = NULL "
-            "WHERE id = :id"
-        ),
-        {"id": old},
-    )
-    case_history.record(connection, old, Act.HEALED, why=_REPLACED)
+    mark_closed(connection, old, Ending(Act.HEALED, why=_REPLACED))
     for table in ("firms", "folders"):
         connection.execute(
             text(f"UPDATE {table} SET held_by = :new WHERE held_by = :case_id"),  # noqa: S608 two literals
@@ -214,10 +207,9 @@ FOR KEY SHARE OF fo, f
 
 def park_under_hold(connection: Connection, ids: Sequence[int]) -> None:
     """Park those of `ids` that came back unsent while their firm or folder was put on hold."""
-    rows = connection.execute(_UNDER_HOLD, {"ids": list(ids)}).all()
     held: dict[int, list[int]] = {}
     # The firm's hold first: what it parks, the folder's finds parked.
-    for row in sorted(rows, key=lambda row: row.firm_held_by is None):
+    for row in connection.execute(_UNDER_HOLD, {"ids": list(ids)}).all():
         for case_id in (row.firm_held_by, row.held_by):
             if case_id is not None:
                 held.setdefault(case_id, []).append(row.id)
@@ -232,29 +224,17 @@ def park(connection: Connection, ids: list[int], cause: Cause, case_id: int) -> 
     move(connection, ids, UNSENT, Change(State.PARKED, cause.reason, cause.message, case_id))
 
 
-def open_cases(connection: Connection, firm_id: int, reason: Reason) -> list[int]:
-    """The firm's open cases of a reason."""
-    rows = connection.execute(
-        text(
-            "SELECT id FROM cases WHERE firm_id = :firm_id AND reason = :reason "
-            "AND state = 'open' ORDER BY id"
-        ),
-        {"firm_id": firm_id, "reason": reason},
-    )
-    return list(rows.scalars())
-
-
-def cases_of_folder(
-    connection: Connection, firm_id: int, code: str, reasons: Sequence[Reason]
+def open_cases(
+    connection: Connection, firm_id: int, reasons: Sequence[Reason], folder: str | None = None
 ) -> list[int]:
-    """The folder's open cases of these reasons."""
+    """The firm's open cases of these reasons; those of one of its folders, if its code is given."""
     rows = connection.execute(
         text(
-            "SELECT c.id FROM cases c JOIN folders fo ON fo.id = c.folder_id "
-            "WHERE fo.firm_id = :firm_id AND fo.code = :code AND c.reason = ANY(:reasons) "
-            "AND c.state = 'open' ORDER BY c.id"
+            "SELECT c.id FROM cases c LEFT JOIN folders fo ON fo.id = c.folder_id "
+            "WHERE c.firm_id = :firm_id AND c.reason = ANY(:reasons) AND c.state = 'open' "
+            "AND (CAST(:folder AS text) IS NULL OR fo.code = :folder) ORDER BY c.id"
         ),
-        {"firm_id": firm_id, "code": code, "reasons": list(reasons)},
+        {"firm_id": firm_id, "reasons": list(reasons), "folder": folder},
     )
     return list(rows.scalars())
 
@@ -277,21 +257,14 @@ def causes_of(
 
 def heal(connection: Connection, cause: Cause) -> None:
     """What a case without parked entries was about is over; nothing where there is none."""
-    healed = connection.execute(
-        text(
-            "UPDATE cases SET state = 'healed', closed_at = now() WHERE firm_id = :firm_id "
-            "AND folder_id = :folder_id AND reason = :reason AND cause = :cause AND state = 'open' "
-            "RETURNING id"
-        ),
-        {
-            "firm_id": cause.firm_id,
-            "folder_id": cause.folder_id,
-            "reason": cause.reason,
-            "cause": cause.cause,
-        },
-    )
-    for case_id in healed.scalars():
-        case_history.record(connection, case_id, Act.HEALED)
+    values = {
+        "firm_id": cause.firm_id,
+        "folder_id": cause.folder_id,
+        "reason": cause.reason,
+        "cause": cause.cause,
+    }
+    for case_id in connection.execute(_FIND, values).scalars().all():
+        mark_closed(connection, case_id, Ending(Act.HEALED))
 
 
 def lock_held(connection: Connection, case_id: int) -> None:
@@ -331,12 +304,8 @@ class Ending:
     why: str | None = None
 
 
-def close_case(connection: Connection, case_id: int, ending: Ending) -> list[tuple[int, int]]:
-    """End a case: its hold falls and its entries are `received` again, but for open attempts.
-
-    The freed entries, each with its folder; their revisions are still to be settled.
-    """
-    lock_held(connection, case_id)
+def mark_closed(connection: Connection, case_id: int, ending: Ending) -> bool:
+    """Note the end of a case that was open, and nothing else; whether it was."""
     closed = connection.execute(
         text(
             "UPDATE cases SET state = :state, closed_at = now(), probe_entry = NULL "
@@ -344,9 +313,19 @@ def close_case(connection: Connection, case_id: int, ending: Ending) -> list[tup
         ),
         {"case_id": case_id, "state": CaseState(ending.act)},
     )
-    if closed.rowcount == 0:
+    if closed.rowcount:
+        case_history.record(connection, case_id, ending.act, ending.who, ending.why)
+    return closed.rowcount == 1
+
+
+def close_case(connection: Connection, case_id: int, ending: Ending) -> list[tuple[int, int]]:
+    """End a case: its hold falls and its entries are `received` again, but for open attempts.
+
+    The freed entries, each with its folder; their revisions are still to be settled.
+    """
+    lock_held(connection, case_id)
+    if not mark_closed(connection, case_id, ending):
         return []
-    case_history.record(connection, case_id, ending.act, ending.who, ending.why)
     for hand_over in (_OF_FIRM, _OF_FOLDER):
         connection.execute(hand_over, {"case_id": case_id, "holding": sorted(HOLDING)})
     freed = connection.execute(

@@ -60,26 +60,24 @@ RUNG_APART = 5.0
 IS_SILENT = "(fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))"
 LEAST_RECENT = "fo.gather_until NULLS FIRST, fo.id"
 
-# What may be claimed of `entries e`: nothing of the entry is on its way, be it this revision or
-# another, nor may have been sent unknown to anybody (rules 2, 20 and 23).
-_CLAIMABLE = """
-e.state IN ('received', 'waiting') AND e.due_at <= now() AND NOT e.doubted
-AND NOT EXISTS (
-    SELECT 1 FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
+# Of `entries e`: no revision of it has an attempt whose end is open.
+HAS_NO_ATTEMPT = """
+NOT EXISTS (
+    SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
       AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
-AND NOT EXISTS (
-    SELECT 1 FROM entries other
+"""
+# Nothing of it is on its way, be it this revision or another, nor may have been sent unknown to
+# anybody (rules 2, 20 and 23).
+MAY_BE_SENT = f"""
+NOT e.doubted AND {HAS_NO_ATTEMPT} AND NOT EXISTS (
+    SELECT FROM entries other
     WHERE other.firm_id = e.firm_id AND other.folder_id = e.folder_id
       AND other.entry_id = e.entry_id AND other.id <> e.id
       AND (other.state = 'posting' OR other.doubted))
 """
-
-# Of `folders fo`. Not EXISTS: PostgreSQL, expecting many, would look for one through the table,
-# all of it where there is none. In order, it takes the index.
-HAS_CLAIMABLE = f"""
-(SELECT e.id FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
- ORDER BY e.due_at, e.id LIMIT 1) IS NOT NULL
-"""  # noqa: S608 a literal of this module
+_CLAIMABLE = f"""
+e.state IN ('received', 'waiting') AND e.due_at <= now() AND {MAY_BE_SENT}
+"""
 
 # Of `folders fo`: Loop has lately done what it took, or so few requests wait for their end that
 # their refusal costs little; what hangs there counts for a minute.
@@ -91,15 +89,21 @@ _IS_PROVEN = """
       AND i.poll_at IS NOT NULL AND i.sent_at > now() - interval '1 min' LIMIT 4) awaited))
 """
 
+# Of `folders fo`: something waits for a request, and the folder may have one. Not EXISTS:
+# PostgreSQL, expecting many, would look for one through the table, all of it where there is none.
+# In order, it takes the index. Of the many folders where nothing waits nothing else is looked at.
+IS_WANTED = f"""
+CASE WHEN (SELECT e.id FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
+           ORDER BY e.due_at, e.id LIMIT 1) IS NOT NULL THEN {_IS_PROVEN} ELSE false END
+"""  # noqa: S608 literals of this module
+
 # Of `folders fo`: no hold stands against a delivery, and nobody is at it.
-IS_FREE = f"""
-{lets_pass("fo")} AND (fo.lease_until IS NULL OR fo.lease_until <= now()) AND {_IS_PROVEN}
-"""
+IS_FREE = f"{lets_pass('fo')} AND (fo.lease_until IS NULL OR fo.lease_until <= now())"
 
 # Worth a request: nothing is gathering, or a whole batch has gathered. Looks at no more entries
 # than fit one, which have two lines at least.
 _WORTH = f"""
-{HAS_CLAIMABLE}
+{IS_WANTED}
 AND (fo.gather_until IS NULL OR fo.gather_until <= now() OR :lines <= (
     SELECT sum(line_count) FROM (
         SELECT e.line_count FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}

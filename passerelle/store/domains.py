@@ -6,7 +6,8 @@ Nothing of it can be asked for any more.
 from sqlalchemy import Connection, text
 
 from passerelle.domain.states import Reason, State
-from passerelle.store.cases import of_entry, open_case
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Ending, mark_closed, of_entry, open_case, open_cases
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
 
@@ -58,11 +59,6 @@ _FORGET = [
         "DELETE FROM referential_records "
         "WHERE folder_id IN (SELECT id FROM folders WHERE firm_id = :firm_id)"
     ),
-    # Nobody hears of their end any more.
-    text(
-        "UPDATE cases SET state = 'dismissed', closed_at = now() "
-        "WHERE firm_id = :firm_id AND reason = 'import_stuck' AND state = 'open'"
-    ),
     text("DELETE FROM referential_flags WHERE firm_id = :firm_id"),
     text("UPDATE imports SET poll_at = NULL WHERE firm_id = :firm_id AND poll_at IS NOT NULL"),
     text(
@@ -85,6 +81,9 @@ def leave(connection: Connection, firm_id: int, message: str) -> int:
     values = {"firm_id": firm_id}
     for statement in _FORGET:
         connection.execute(statement, values)
+    # Nobody hears of their end any more.
+    for case_id in open_cases(connection, firm_id, [Reason.IMPORT_STUCK]):
+        mark_closed(connection, case_id, Ending(Act.DISMISSED, why=message))
     rows = connection.execute(_OPEN, {**values, "states": list(_ON_ITS_WAY)}).all()
     for row in rows:
         cause = of_entry(firm_id, row.folder_id, row.entry, Reason.UNDECIDED, message)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from passerelle.domain.states import State
-from passerelle.store.claims import DUE, Due, Ready, open_import
+from passerelle.store.case_history import Act
+from passerelle.store.cases import Ending, mark_closed
+from passerelle.store.claims import DUE, HAS_NO_ATTEMPT, Due, Ready, open_import
 from passerelle.store.transitions import Change, move
 
 _PAGE = 100
@@ -79,11 +81,7 @@ class Place:
 
 
 # Of `entries e`. What is on its way is asked for first, whatever the revision.
-_FREE = """
-e.doubted AND NOT EXISTS (
-    SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
-      AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
-"""
+_FREE = f"e.doubted AND {HAS_NO_ATTEMPT}"
 
 
 def folders_in_doubt(connection: Connection) -> list[int]:
@@ -134,10 +132,10 @@ def suppose(connection: Connection, place: Place, ready: Sequence[Ready]) -> Non
     connection.execute(
         text("UPDATE entries SET doubted = false WHERE id = ANY(:ids)"), {"ids": ids}
     )
-    _close_emptied(connection, cases)
+    _close_emptied(connection, cases, told)
 
 
-def _close_emptied(connection: Connection, cases: Sequence[int]) -> None:
+def _close_emptied(connection: Connection, cases: Sequence[int], why: str) -> None:
     """Cases that hold neither an entry any more nor a firm or folder; another opens if need be.
 
     Locked in a statement apart: who parks an entry under one of them is seen then.
@@ -146,13 +144,14 @@ def _close_emptied(connection: Connection, cases: Sequence[int]) -> None:
         text("SELECT id FROM cases WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"),
         {"ids": list(cases)},
     )
-    connection.execute(
+    emptied = connection.execute(
         text(
-            "UPDATE cases c SET state = 'released', closed_at = now() "
-            "WHERE id = ANY(:ids) AND state = 'open' "
+            "SELECT id FROM cases c WHERE id = ANY(:ids) AND state = 'open' "
             "AND NOT EXISTS (SELECT FROM entries WHERE case_id = c.id) "
             "AND NOT EXISTS (SELECT FROM folders WHERE held_by = c.id) "
             "AND NOT EXISTS (SELECT FROM firms WHERE held_by = c.id)"
         ),
         {"ids": list(cases)},
     )
+    for case_id in emptied.scalars().all():
+        mark_closed(connection, case_id, Ending(Act.RELEASED, why=why))

@@ -14,14 +14,13 @@ def lets_pass(held: str) -> str:
     """
 
 
-# Of `firms f`: it has keys and no pause; no case of its own stands against calling Loop, either;
-# and Loop is not down.
+# Of `firms f`: it has keys and no pause; and no case of its own stands against calling Loop, which
+# is not down, either.
 IS_READY = """
 f.registered_at IS NOT NULL AND (f.paused_until IS NULL OR f.paused_until <= now())
 """
-IS_OPEN = f"{IS_READY} AND {lets_pass('f')}"
 IS_UP = "NOT EXISTS (SELECT FROM outages WHERE since IS NOT NULL)"
-MAY_CALL = f"{IS_OPEN} AND {IS_UP}"
+MAY_CALL = f"{IS_READY} AND {lets_pass('f')} AND {IS_UP}"
 
 # Of `firms f`, requests a second; it is set with the first request.
 PACE = "coalesce(f.pace, 1)"

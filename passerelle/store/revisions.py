@@ -9,7 +9,6 @@ from passerelle.domain.states import UNSENT, Reason, State
 from passerelle.store.case_history import Act
 from passerelle.store.cases import (
     Ending,
-    cases_of_folder,
     close_case,
     of_entry,
     open_case,
@@ -77,17 +76,12 @@ def end_case(connection: Connection, case_id: int, ending: Ending) -> Freed:
     return Freed(len(freed), sorted({folder for _, folder in freed}))
 
 
-def heal_folder(
-    connection: Connection, firm_id: int, code: str, reasons: Sequence[Reason]
+def heal_cases(
+    connection: Connection, firm_id: int, reasons: Sequence[Reason], folder: str | None = None
 ) -> list[int]:
-    """The folder's cases of these reasons are over; the folder, if it may go on."""
-    cases = cases_of_folder(connection, firm_id, code, reasons)
+    """The firm's cases of these reasons are over, or those of one of its folders, by its code; the
+    folders that may go on.
+    """
+    cases = open_cases(connection, firm_id, reasons, folder)
     freed = [end_case(connection, case_id, Ending(Act.HEALED)) for case_id in cases]
-    return sorted({folder for one in freed for folder in one.folders})
-
-
-def heal_firm(connection: Connection, firm_id: int, reason: Reason) -> list[int]:
-    """What the firm's cases of this reason were about is over; the folders that may go on."""
-    cases = open_cases(connection, firm_id, reason)
-    freed = [end_case(connection, case_id, Ending(Act.HEALED)) for case_id in cases]
-    return sorted({folder for one in freed for folder in one.folders})
+    return sorted({folder_id for one in freed for folder_id in one.folders})

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from passerelle.store.claims import (
-    HAS_CLAIMABLE,
     IS_FREE,
     IS_SILENT,
+    IS_WANTED,
     LEAST_RECENT,
     RUNG_APART,
 )
@@ -43,7 +43,7 @@ UPDATE folders SET rung_at = now() WHERE id IN (
         SELECT fo.id FROM folders fo
         WHERE fo.firm_id = f.id AND {IS_FREE} AND {IS_SILENT}
           AND (fo.gather_until IS NULL OR fo.gather_until <= now())
-          AND {HAS_CLAIMABLE}
+          AND {IS_WANTED}
         ORDER BY {LEAST_RECENT} LIMIT ceil({PACE}) FOR NO KEY UPDATE OF fo SKIP LOCKED) due
     WHERE {MAY_CALL})
 RETURNING id

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from passerelle.domain.outcome import Answer
 from passerelle.store import outages
-from passerelle.store.pauses import IS_OPEN
+from passerelle.store.pauses import IS_READY
 from support.events import JsonObject, purchase
 from support.workshop import AGAIN, KEYS_REFUSED, THROTTLED, UNKNOWN, Workshop, accepted
 
@@ -171,4 +171,4 @@ def test_no_folder_is_asked_about_under_a_hold_if_there_is_another(shop: Worksho
 
 
 def test_an_outage_is_not_a_firms_own() -> None:
-    assert "outages" not in IS_OPEN
+    assert "outages" not in IS_READY
