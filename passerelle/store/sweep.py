@@ -35,10 +35,13 @@ def abandoned_delivery(connection: Connection) -> list[int]:
     return list(connection.execute(_ABANDONED).scalars())
 
 
+# What is due is looked for first, and once: looked for again for each row that may be changed, it
+# would be another each time, since what was just changed is passed over.
+#
 # Of each firm no more than can have their turn before the next sweep; the rest would be sent away.
 # What somebody else has locked is being worked on.
 _RING = text(f"""
-UPDATE folders SET rung_at = now() WHERE id IN (
+WITH due AS MATERIALIZED (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
         SELECT fo.id FROM folders fo
         WHERE fo.firm_id = f.id AND {IS_FREE} AND {IS_SILENT}
@@ -46,7 +49,7 @@ UPDATE folders SET rung_at = now() WHERE id IN (
           AND {IS_WANTED}
         ORDER BY {LEAST_RECENT} LIMIT ceil({PACE}) FOR NO KEY UPDATE OF fo SKIP LOCKED) due
     WHERE {MAY_CALL})
-RETURNING id
+UPDATE folders SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id
 """)  # noqa: S608 literals of modules beside this one
 
 
@@ -57,7 +60,7 @@ def folders_to_ring(connection: Connection) -> list[int]:
 
 # At most half of the firm's pace until the next sweep: there are deliveries, too.
 _POLLS = text(f"""
-UPDATE imports SET rung_at = now() WHERE id IN (
+WITH due AS MATERIALIZED (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
         SELECT i.id, i.poll_at FROM imports i
         WHERE i.firm_id = f.id AND i.poll_at <= now()
@@ -65,7 +68,7 @@ UPDATE imports SET rung_at = now() WHERE id IN (
         ORDER BY i.poll_at LIMIT ceil({PACE} / 2) FOR UPDATE OF i SKIP LOCKED) due
     WHERE {MAY_CALL}
     ORDER BY due.poll_at LIMIT :most)
-RETURNING id, firm_id
+UPDATE imports SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id, firm_id
 """)  # noqa: S608 idem
 
 
@@ -79,13 +82,14 @@ def imports_to_poll(connection: Connection, most: int) -> dict[int, list[int]]:
 
 # As of polls: half of the firm's pace.
 _ASK = f"""
-UPDATE entries SET {{due}} = now() + make_interval(secs => :apart) WHERE id IN (
+WITH due AS MATERIALIZED (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
         SELECT e.id, e.{{due}} FROM entries e JOIN folders fo ON fo.id = e.folder_id
         WHERE e.firm_id = f.id AND {{which}} AND e.{{due}} <= now() AND {{may_ask}}
         ORDER BY e.{{due}} LIMIT ceil({PACE} / 2) FOR UPDATE OF e SKIP LOCKED) due
     ORDER BY due.{{due}} LIMIT :most)
-RETURNING id, folder_id
+UPDATE entries SET {{due}} = now() + make_interval(secs => :apart)
+WHERE id IN (SELECT id FROM due) RETURNING id, folder_id
 """  # noqa: S608 idem
 _ASKS = [
     text(_ASK.format(due="due_at", which="e.state = 'uncertain'", may_ask=MAY_ASK)),
@@ -112,21 +116,21 @@ class Cases:
 
 _IS_QUIET = "(c.rung_at IS NULL OR c.rung_at <= now() - make_interval(secs => :apart))"
 _OVER = text(f"""
-UPDATE cases SET rung_at = now() WHERE id IN (
+WITH due AS MATERIALIZED (
     SELECT c.id FROM cases c WHERE c.state = 'open' AND {_IS_QUIET} AND {IS_OVER}
     ORDER BY c.id LIMIT :most FOR UPDATE OF c SKIP LOCKED)
-RETURNING id
+UPDATE cases SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id
 """)  # noqa: S608 idem
 # Of each firm no more than a part of its pace: there are entries, too.
 _PROBES = text(f"""
-UPDATE cases SET rung_at = now() WHERE id IN (
+WITH due AS MATERIALIZED (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
         SELECT c.id, c.probe_at FROM cases c
         WHERE c.firm_id = f.id AND {IS_PROBED} AND {_IS_QUIET} AND {IS_DUE}
         ORDER BY c.probe_at NULLS FIRST, c.id LIMIT ceil({PACE} / 4)
         FOR UPDATE OF c SKIP LOCKED) due
     ORDER BY due.probe_at NULLS FIRST LIMIT :most)
-RETURNING id
+UPDATE cases SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id
 """)  # noqa: S608 idem
 
 
@@ -142,14 +146,14 @@ _REFRESH_APART = 60.0
 
 # One of a firm at a time: the others would only wait for the firm's turns.
 _REFRESH = text(f"""
-UPDATE folders SET refresh_rung_at = now() WHERE id IN (
+WITH due AS MATERIALIZED (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
         SELECT fo.id FROM folders fo WHERE fo.firm_id = f.id AND {IS_READABLE} AND {IS_TO_BE_READ}
         ORDER BY fo.refresh_at NULLS FIRST, fo.id LIMIT 1 FOR NO KEY UPDATE OF fo SKIP LOCKED) due
     WHERE {MAY_CALL} AND NOT EXISTS (
         SELECT FROM folders busy WHERE busy.firm_id = f.id AND (busy.refresh_lease_until > now()
             OR busy.refresh_rung_at > now() - make_interval(secs => :apart))))
-RETURNING id
+UPDATE folders SET refresh_rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id
 """)  # noqa: S608 idem
 
 
