@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
+from passerelle import wire
 from passerelle.domain.backoff import poll_delay
 from passerelle.domain.batching import Size, first_batch
 from passerelle.domain.event import Entry
@@ -16,7 +17,6 @@ from passerelle.domain.states import Reason, State
 from passerelle.domain.verdict import count
 from passerelle.lines import auxiliaries, chart_writings, entry_of, ready_of, uses_of
 from passerelle.lookup import NO_TURN, Lookup
-from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.observe import log
 from passerelle.preflight import Claimed, Preflight

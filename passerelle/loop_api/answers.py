@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+from passerelle import wire
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
 from passerelle.domain.text import normalise
@@ -60,29 +60,6 @@ def _message_of(exchange: Exchange) -> str:
     return ""
 
 
-def retry_after(exchange: Exchange, message: str, at: datetime) -> float | None:
-    """The seconds that were asked for: header in seconds or as a date, else in the words."""
-    header = exchange.headers.get("Retry-After", "").strip()
-    if header.isascii() and header.isdigit():
-        return float(header)
-    until, start = _date(header), _date(exchange.headers.get("Date", ""))
-    in_words = wait_in_words(message)
-    # A date counts by the server's own clock, where it tells it, and by ours, which may be off,
-    # only where nothing else says how long.
-    if until is None or (start is None and in_words is not None):
-        return in_words
-    return max(0.0, (until - (start or at)).total_seconds())
-
-
-def _date(header: str) -> datetime | None:
-    """An HTTP date, aware; None for anything else."""
-    try:
-        found = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):
-        return None
-    return None if found.tzinfo is None else found
-
-
 def sort_failure(exchange: Exchange) -> Answer:
     """No answer came: harmless only where nothing at all was written."""
     sort = Sort.UNKNOWN if exchange.written else Sort.AGAIN
@@ -94,7 +71,9 @@ def sort_status(exchange: Exchange, at: datetime | None = None) -> Answer:
     status = exchange.status or 0
     message = _message_of(exchange)
     shown = message or f"HTTP {status}"
-    wait = retry_after(exchange, message, at or datetime.now(UTC))
+    wait = wire.retry_after(
+        exchange.headers, at or datetime.now(UTC), otherwise=wait_in_words(message)
+    )
     if status == HTTPStatus.TOO_MANY_REQUESTS or (
         status == HTTPStatus.FORBIDDEN and is_quota(message)
     ):

@@ -12,11 +12,11 @@ from typing import Protocol, TypeVar
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, ProtocolError, ReadTimeoutError
 
+from passerelle import wire
 from passerelle.domain.outcome import Answer, Failure, Sort
 from passerelle.domain.referential import Kind, Page
 from passerelle.domain.states import Reason
 from passerelle.domain.verdict import Place, Row
-from passerelle.loop_api import wire
 from passerelle.loop_api.answers import (
     MESSAGE_LENGTH,
     Exchange,

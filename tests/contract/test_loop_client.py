@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from passerelle import wire
 from passerelle.domain.key_trial import PASSED, sentence
 from passerelle.domain.outcome import Answer, Sort
 from passerelle.domain.states import Reason
 from passerelle.domain.verdict import Found, Row, Verdict, judge_by_origin
-from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from schemas.loop import encode, sent_moves
 from support.servers import free_port

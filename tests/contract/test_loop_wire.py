@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from passerelle import wire
 from passerelle.domain.outcome import Answer, Sort
-from passerelle.loop_api import wire
 from passerelle.loop_api.client import Credentials, Loop
 from support.raw_server import read_request, response, serving
 

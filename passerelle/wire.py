@@ -1,16 +1,18 @@
-"""One call to Loop on the wire: when it may still write, when it ends, whether it wrote.
+"""One call on the wire: when it may still write, when it ends, whether it wrote, and to whom.
 
 requests' timeouts are per read and not in total, and cannot keep a request from being written
 late; engine rule 5 asks for both.
 """
 
 import contextvars
+import datetime as dt
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -35,12 +37,20 @@ class SendDeadlineError(OSError):
     """The time to write the request had passed; see `Call.written` for what had been written."""
 
 
+class ForbiddenAddressError(OSError):
+    """The address that the connection leads to is none that may be written to."""
+
+
 @dataclass(slots=True)
 class Call:
-    """A call under way: nothing is written after `send_by`, nothing is read after `end_by`."""
+    """A call under way: nothing is written after `send_by`, nothing is read after `end_by`, and
+    nothing is written to an address that is not allowed.
+    """
 
     send_by: float
     end_by: float
+    # What a name leads to may change between two look-ups: what counts is the peer.
+    allows: Callable[[str], bool] | None = None
     written: bool = False
     # Ended by us: what was read since then may look like an answer that was whole.
     ended: bool = False
@@ -48,6 +58,8 @@ class Call:
 
     def send(self, sock: socket.socket, data: memoryview) -> None:
         self.sock = sock
+        if self.allows is not None and not self.allows(sock.getpeername()[0]):
+            raise ForbiddenAddressError
         read_timeout = sock.gettimeout()
         for start in range(0, len(data), _CHUNK):
             left = self.send_by - now()
@@ -70,9 +82,11 @@ _current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", d
 
 
 @contextmanager
-def calling(send_by: float, end_by: float) -> Iterator[Call]:
+def calling(
+    send_by: float, end_by: float, allows: Callable[[str], bool] | None = None
+) -> Iterator[Call]:
     """The requests of this thread inside are this call."""
-    call = Call(send_by, end_by)
+    call = Call(send_by, end_by, allows)
     token = _current.set(call)
     watch = threading.Timer(max(0.0, end_by - now()), _cut, [call])
     watch.daemon = True
@@ -94,7 +108,7 @@ def _cut(call: Call) -> None:
 def _send(connection: Any, data: Any) -> None:
     call = _current.get()
     if call is None:
-        raise RuntimeError("a request to Loop outside of a call")
+        raise RuntimeError("a request outside of a call")
     if connection.sock is None:
         connection.connect()
     call.send(connection.sock, memoryview(data))
@@ -140,3 +154,27 @@ def make_session() -> requests.Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=1, max_retries=0))
     return session
+
+
+def retry_after(
+    headers: Mapping[str, str], at: dt.datetime, *, otherwise: float | None = None
+) -> float | None:
+    """The seconds that were asked for: by the header, in seconds or as a date, else `otherwise`."""
+    header = headers.get("Retry-After", "").strip()
+    if header.isascii() and header.isdigit():
+        return float(header)
+    until, start = _date(header), _date(headers.get("Date", ""))
+    # A date counts by the server's own clock, where it tells it, and by ours, which may be off,
+    # only where nothing else says how long.
+    if until is None or (start is None and otherwise is not None):
+        return otherwise
+    return max(0.0, (until - (start or at)).total_seconds())
+
+
+def _date(header: str) -> dt.datetime | None:
+    """An HTTP date, aware; None for anything else."""
+    try:
+        found = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return None if found.tzinfo is None else found
