@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 PREFIX = "PASSERELLE_"
 DATA_DIR_DEFAULT = ".passerelle"
 
@@ -115,6 +117,13 @@ def _secret_keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
+    except ValueError:
+        raise _ExpectedError("networks such as 10.0.0.0/8 or fd00::/8, by comma") from None
+
+
 def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 
@@ -139,6 +148,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("loop_url", _loop_url, "https://api.cegid.com/loop-api-publiques", "base URL of the "
             "Loop API; `https`, except to loopback and the hosts of `PASSERELLE_PLAIN_HTTP_HOSTS`"),
     Setting("plain_http_hosts", _hosts, "", "host names that may be reached without TLS"),
+    Setting("webhook_networks", _networks, "", "networks of the loopback and private ranges, comma "
+            "separated, that webhooks may reach; elsewhere only public addresses"),
     Setting("data_dir", Path, DATA_DIR_DEFAULT, "where `passerelle up` keeps its servers; every "
             "command reads the settings that `up` made from the file `env` in it"),
     Setting("send_seconds", _number(1, 120), "20", "after this long since before the mark, "
@@ -186,6 +197,7 @@ class Settings:
     secret_keys: tuple[str, ...] | None
     loop_url: str
     plain_http_hosts: frozenset[str]
+    webhook_networks: tuple[Network, ...]
     data_dir: Path
     send_seconds: float
     call_seconds: float
@@ -206,6 +218,10 @@ class Settings:
     rolling: bool
     api_secret: str
     warnings: tuple[str, ...] = ()
+
+    def may_be_plain(self, host: str) -> bool:
+        """Whether a host may be reached without TLS."""
+        return _may_be_plain(host, self.plain_http_hosts)
 
 
 _KNOWN = {setting.variable: setting for setting in SETTINGS}
@@ -259,12 +275,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _may_be_plain(host: str, named: frozenset[str]) -> bool:
+    return is_loopback(host) or host.lower() in named
+
+
 def _faults_between(values: Mapping[str, Any]) -> list[str]:
     """Faults that only show when settings are seen together."""
     faults = []
     url = urlsplit(values["loop_url"])
-    host = (url.hostname or "").lower()
-    if url.scheme == "http" and not is_loopback(host) and host not in values["plain_http_hosts"]:
+    host = url.hostname or ""
+    if url.scheme == "http" and not _may_be_plain(host, values["plain_http_hosts"]):
         faults.append(
             f"PASSERELLE_LOOP_URL: {host} would be reached without TLS; use https://, or name the "
             "host in PASSERELLE_PLAIN_HTTP_HOSTS."

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from passerelle.domain.finding import Finding
 from passerelle.domain.remedies import Facts, remedy
 from passerelle.store import prerequisites as store
+from passerelle.store.outbox import FolderSeen, tell_folder
 from passerelle.store.prerequisites import FolderState, Used
 
 _CLASSES = "1234567"
@@ -29,7 +31,8 @@ class Prerequisites:
         self._catalogue = catalogue
 
     def examine(self, state: FolderState, today: dt.date, unasked: str | None) -> list[Finding]:
-        """What stands for or against sending the folder's entries, as far as it is known.
+        """What stands for or against sending the folder's entries, as far as it is known; the hub
+        is told.
 
         `unasked`: why its lists could not be read just now; None where they were.
         """
@@ -45,6 +48,13 @@ class Prerequisites:
                 found += _journals(connection, state.id)
             found += _auxiliaries(connection, state.id, names)
             found.append(_period(state, today, names))
+        seen = {
+            "state": FolderSeen.CHECKED,
+            "ok": not any(one.against for one in found),
+            "findings": [asdict(one) for one in found],
+        }
+        with self._engine.begin() as connection:
+            tell_folder(connection, state.id, seen)
         return found
 
     def _remedy(self, state: FolderState, reason: str, said: str) -> str:

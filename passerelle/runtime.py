@@ -33,9 +33,12 @@ from passerelle.restoring import Restoring
 from passerelle.settling import Settling
 from passerelle.store.engine import make_engine
 from passerelle.store.vault import Vault
+from passerelle.subscribing import Subscribing
 from passerelle.supposing import Supposing
+from passerelle.telling import Telling
 from passerelle.turns import Turns
 from passerelle.upkeep import Upkeep
+from passerelle.webhook import Webhooks
 
 _POOL_SIZE = 32
 """Database connections of one process, at most: one for each thread that delivers."""
@@ -232,6 +235,27 @@ class Runtime:
     def discovery(self) -> Discovery:
         return Discovery(
             self.engine, self.loop, self.vault, self.turns, self.settings.discover_route
+        )
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.settings.webhook_networks, self.settings.may_be_plain)
+
+    @cached_property
+    def subscribing(self) -> Subscribing:
+        return Subscribing(self.engine, self.vault, self.webhooks)
+
+    @cached_property
+    def telling(self) -> Telling:
+        return Telling(
+            self.engine,
+            self.webhooks,
+            self.vault,
+            read_table("remedies"),
+            self._chance,
+            self._stop,
+            self.settings.lease_seconds,
+            self._checkpoint,
         )
 
     @cached_property

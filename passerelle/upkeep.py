@@ -11,6 +11,7 @@ from passerelle.observe import log
 from passerelle.store import outages, sweep
 from passerelle.store.crashes import crashed
 from passerelle.store.identity import went_back
+from passerelle.store.outbox import remind
 from passerelle.store.transitions import Change, move, open_attempts
 from passerelle.supposing import Supposing
 
@@ -21,13 +22,16 @@ POLLS_A_MESSAGE = 20
 
 _MOST_CASES = 50
 
+_MOST_ENDPOINTS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Bells:
     """Whom to ring for: folders to deliver; imports and entries to ask about, in groups.
 
     `probe`: whether Loop, which is down, is to be asked if it is back. `refreshes`: folders whose
-    reference data are to be read. `cases`: whether they are over, and which are.
+    reference data are to be read. `cases`: whether they are over, and which are. `endpoints`:
+    whom there is something to tell.
     """
 
     folders: tuple[int, ...] = ()
@@ -36,6 +40,7 @@ class Bells:
     probe: bool = False
     refreshes: tuple[int, ...] = ()
     cases: sweep.Cases = field(default_factory=sweep.Cases)
+    endpoints: tuple[int, ...] = ()
 
 
 class Upkeep:
@@ -57,10 +62,19 @@ class Upkeep:
             probe = outages.take_probe(connection)
             refreshes = sweep.folders_to_refresh(connection)
             cases = sweep.Cases() if stopped else sweep.cases_to_ring(connection, _MOST_CASES)
+            remind(connection)
+            # What was told is not known any more, either.
+            told = [] if stopped else sweep.endpoints_to_tell(connection, _MOST_ENDPOINTS)
         if stopped:
             log.error("the database went back: nothing is sent before `passerelle db restored`")
         return Bells(
-            tuple(folders), _groups(polls), _groups(questions), probe, tuple(refreshes), cases
+            folders=tuple(folders),
+            imports=_groups(polls),
+            entries=_groups(questions),
+            probe=probe,
+            refreshes=tuple(refreshes),
+            cases=cases,
+            endpoints=tuple(told),
         )
 
     def _take_back(self) -> bool:

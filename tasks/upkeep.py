@@ -1,4 +1,4 @@
-"""Beat's own: finds what is due or was left behind."""
+"""Beat's own: finds what is due or was left behind; tells the hub and people."""
 
 from tasks.base import UseCaseTask
 from tasks.bells import ring, ring_for_folders
@@ -13,6 +13,8 @@ from tasks.names import (
     RELEASE_CASE,
     REMEDIATION,
     SWEEP,
+    TELL,
+    UPKEEP,
 )
 
 
@@ -29,3 +31,12 @@ class Sweep(UseCaseTask):
         ring(self.app, REFRESH, REFERENTIALS, ([folder] for folder in bells.refreshes))
         ring(self.app, RELEASE_CASE, REMEDIATION, ([case] for case in bells.cases.over))
         ring(self.app, PROBE_CASE, REMEDIATION, ([case] for case in bells.cases.to_probe))
+        ring(self.app, TELL, UPKEEP, ([endpoint] for endpoint in bells.endpoints))
+
+
+class Tell(UseCaseTask):
+    name = TELL
+
+    def run(self, endpoint_id: int) -> None:
+        """Send what waits for an endpoint."""
+        self.runtime().telling.tell(endpoint_id)

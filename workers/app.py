@@ -17,14 +17,14 @@ from tasks.intake import Keep, Reconcile, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
 from tasks.referentials import Refresh
 from tasks.remediation import ProbeCase, ReleaseCase
-from tasks.upkeep import Sweep
+from tasks.upkeep import Sweep, Tell
 from workers import broker
 from workers.schedule import Every
 
 TASKS = (
     *(Submit, SubmitMany, Reconcile, Keep),
     *(Deliver, FollowUp, Ask, Probe),
-    *(ProbeCase, ReleaseCase, Refresh, Sweep),
+    *(ProbeCase, ReleaseCase, Refresh, Sweep, Tell),
 )
 
 

@@ -21,8 +21,9 @@ CONSUMERS = (
     Consumer(DELIVERY, "threads", 32),
     Consumer(REMEDIATION, "threads", 2),
     Consumer(REFERENTIALS, "threads", 4),
-    # Apart from what talks to Loop, so that lost work is found while Loop is slow.
-    Consumer(UPKEEP, "threads", 2),
+    # Apart from what talks to Loop, so that lost work is found while Loop is slow; with more
+    # threads than may wait for receivers of messages (passerelle/telling.py).
+    Consumer(UPKEEP, "threads", 16),
 )
 
 

@@ -18,10 +18,9 @@ from passerelle.cli.output import (
     shown,
 )
 from passerelle.domain.errors import PasserelleError
-from passerelle.domain.remedies import Facts, Remedy, remedies
+from passerelle.domain.remedies import Remedy, facts_of, remedies, with_remedy
 from passerelle.healing import Progress
 from passerelle.store import queries
-from passerelle.store.queries import Row
 
 _MOST_SHOWN = 20
 
@@ -71,7 +70,7 @@ def show(case: int, *, as_json: bool) -> None:
         print_json(document)
         return
     print_facts({name: document[name] for name in _FACTS})
-    for part in (_steps(_remedies(found, catalogue)), _acts(document), _entries(document)):
+    for part in (_steps(remedies(catalogue, facts_of(found))), _acts(document), _entries(document)):
         for line in part:
             click.echo(line)
 
@@ -158,14 +157,3 @@ def dismiss(case: int, why: str) -> None:
     """Close CASE, on which no entry waits."""
     deployment.runtime().remediation.dismiss(case, deployment.who(), why)
     click.echo(f"Case {case} is dismissed.")
-
-
-def with_remedy(case: Row, catalogue: Row) -> Row:
-    """A case with what to do about it, in English and in French."""
-    texts = {language: remedy.text for language, remedy in _remedies(case, catalogue).items()}
-    return {**{key: value for key, value in case.items() if key != "connector"}, "remedy": texts}
-
-
-def _remedies(case: Row, catalogue: Row) -> dict[str, Remedy]:
-    names = ("reason", "firm", "folder", "message", "connector")
-    return remedies(catalogue, Facts(**{name: case[name] for name in names}))

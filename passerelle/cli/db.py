@@ -5,6 +5,7 @@ import datetime as dt
 import click
 
 from passerelle.cli.deployment import runtime, who
+from passerelle.cli.options import time_option
 from passerelle.domain.errors import PasserelleError
 from passerelle.store.schema import revisions
 from passerelle.store.schema import upgrade as upgrade_schema
@@ -26,20 +27,8 @@ def upgrade() -> None:
     click.echo(f"The schema {done}.")
 
 
-def _time(_: click.Context, __: click.Parameter, value: str) -> dt.datetime:
-    try:
-        time = dt.datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter("is no time like 2026-01-31T04:00:00+01:00.") from None
-    if time.utcoffset() is None:
-        raise click.BadParameter("has no offset: 2026-01-31T04:00:00+01:00, say.")
-    return time
-
-
 @db.command()
-@click.option(
-    "--since", required=True, callback=_time, metavar="T", help="The time that it went back to."
-)
+@time_option("--since", "The time that it went back to.")
 def restored(since: dt.datetime) -> None:
     """The database went back in time: a restored backup, or a standby that lagged.
 

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 import click
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from config.settings import Settings
 from passerelle.cli import deployment
@@ -59,6 +59,7 @@ def _database(engine: Engine) -> Iterator[Finding]:
     yield Finding("schema")
     with queries.reading(engine) as connection:
         yield from _loop(queries.status(connection))
+        yield from _receivers(connection)
 
 
 def _loop(status: queries.Row) -> Iterator[Finding]:
@@ -86,6 +87,28 @@ def _loop(status: queries.Row) -> Iterator[Finding]:
         "`passerelle remediation list` says why and what cures it.",
         grave=False,
     )
+
+
+_MOST_RECEIVERS = 10
+
+
+def _receivers(connection: Connection) -> Iterator[Finding]:
+    """Each that takes nothing; a line where there is none."""
+    down = list(queries.endpoints_down(connection))
+    for one in down[:_MOST_RECEIVERS]:
+        yield Finding(
+            f"{one['audience']} messages of firm {one['firm']}",
+            f"Their receiver has taken nothing since {shown(one['down_since'])}, and "
+            f"{one['waiting']} wait: {one['message']}",
+            "Nothing is lost; it is tried every few minutes, and what waits goes in order. See to "
+            "the receiver, or to its address in `passerelle firm list`.",
+            grave=False,
+        )
+    if len(down) > _MOST_RECEIVERS:
+        more = f"{len(down) - _MOST_RECEIVERS} more take nothing."
+        yield Finding("other receivers", more, "See the network between.", grave=False)
+    if not down:
+        yield Finding("receivers of messages")
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

@@ -10,12 +10,10 @@ from sqlalchemy import Connection
 from config.settings import read_table
 from passerelle.cli import deployment
 from passerelle.cli.broker import ring
-from passerelle.cli.cases import with_remedy
 from passerelle.cli.deployment import who
 from passerelle.cli.options import why_option
 from passerelle.cli.output import (
     Columns,
-    encode,
     json_option,
     print_facts,
     print_json,
@@ -23,11 +21,13 @@ from passerelle.cli.output import (
     shown,
 )
 from passerelle.domain.errors import PasserelleError
+from passerelle.domain.remedies import with_remedy
 from passerelle.domain.states import Reason, State
 from passerelle.domain.verdict import Strategy, Verdict
 from passerelle.runtime import Runtime
 from passerelle.store import queries
 from passerelle.store.queries import Row
+from schemas.json_text import encode
 
 _MOST_CANDIDATES = 20
 _LARGEST_ID = 2**63 - 1
@@ -176,6 +176,7 @@ def _life(connection: Connection, row: Row) -> dict[str, Any]:
         "transitions": list(queries.transitions(connection, row["id"])),
         "sent": list(queries.sendings(connection, row["id"])),
         "asked": list(queries.questions(connection, row["id"])),
+        "told": list(queries.entry_outcomes(connection, row["id"])),
         "case": case and with_remedy(case, read_table("remedies")),
     }
 
@@ -196,7 +197,7 @@ def _print_life(life: dict[str, Any]) -> None:
             **({"read back at": life["read_again_at"]} if life["read_again_at"] else {}),
         }
     )
-    parts = (_case, _revisions, _transitions, _cuts, _sent, _asked)
+    parts = (_case, _revisions, _transitions, _cuts, _sent, _asked, _told)
     for line in itertools.chain.from_iterable(part(life) for part in parts):
         click.echo(line)
 
@@ -279,3 +280,12 @@ def _asked(life: dict[str, Any]) -> Iterator[str]:
             how = _STRATEGIES[question["strategy"] or Strategy.ORIGIN]
             heard = f"{how}, {question['rows_found']} lines: {_VERDICTS[question['verdict']]}"
         yield f"  {shown(question['asked_at'])}  import {question['import_id']}, {shown(heard)}"
+
+
+def _told(life: dict[str, Any]) -> Iterator[str]:
+    told = [one for one in life["told"] if one["sequence"] is not None]
+    if told:
+        yield "\nTold to the hub (UTC)"
+    for one in told:
+        when = shown(one["told_at"]) if one["told_at"] else "not yet"
+        yield f"  {when}  number {one['sequence']}, {one['state']}"

@@ -24,4 +24,4 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 
 def any_grave(findings: Sequence[Finding]) -> bool:
-    return any(finding.wrong is not None and finding.grave for finding in findings)
+    return any(finding.against for finding in findings)

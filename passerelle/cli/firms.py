@@ -12,6 +12,7 @@ from passerelle.cli.output import json_option, print_json, print_rows
 from passerelle.connecting import KeyChange
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.store import queries
+from passerelle.store.outbox_models import Audience
 from passerelle.store.queries import Row
 from passerelle.store.vault import Vault, VaultError
 
@@ -137,12 +138,34 @@ def rotate(
 @click.argument("code")
 @click.option(
     "--connector",
-    required=True,
     help="The connector's name as the firm's people see it in Loop; empty for the usual one.",
 )
-def set_(code: str, connector: str) -> None:
-    """Change what is known of a firm."""
-    deployment.runtime().registration.set_firm(code, connector)
+@click.option("--outcome-url", help="Where the hub is told what became of entries; empty: nowhere.")
+@click.option("--alert-url", help="Where people are told of cases; empty: nowhere.")
+@click.option(
+    "--webhook-secret-file",
+    type=click.File(encoding="utf-8", errors="replace"),
+    help="Holds the secret that messages are signed with, `whsec_…`; while it is replaced two, the "
+    "new one first, a line each. `-` for standard input.",
+)
+def set_(
+    code: str,
+    connector: str | None,
+    outcome_url: str | None,
+    alert_url: str | None,
+    webhook_secret_file: TextIO | None,
+) -> None:
+    """Change what is known of a firm; what is not given stays."""
+    given = {Audience.OUTCOME: outcome_url, Audience.ALERT: alert_url}
+    urls = {audience: url.strip() for audience, url in given.items() if url is not None}
+    if connector is None and not urls and webhook_secret_file is None:
+        raise click.UsageError("Nothing to change is given.")
+    runtime = deployment.runtime()
+    if urls or webhook_secret_file is not None:
+        secrets = None if webhook_secret_file is None else webhook_secret_file.read()
+        runtime.subscribing.set_firm(code, urls, secrets)
+    if connector is not None:
+        runtime.registration.set_firm(code, connector)
     click.echo(f"Firm {code} is changed.")
 
 
@@ -162,6 +185,8 @@ def list_(*, as_json: bool) -> None:
             "case": "case_id",
             "paused until": "paused_until",
             "why": "pause_reason",
+            "outcome URL": "outcome_url",
+            "alert URL": "alert_url",
         }
         print_rows(rows, columns, as_json=as_json)
 

@@ -23,6 +23,10 @@ _COMMANDS = {
         "Reference data: accounts, journals, third parties.",
     ),
     "remediation": ("passerelle.cli.cases:remediation", "Cases: what a person must act on."),
+    "outcome": (
+        "passerelle.cli.outcomes:outcome",
+        "What is told to the hub and to people.",
+    ),
     "intake": ("passerelle.cli.intake:intake", "Events that were refused at the door."),
     "status": ("passerelle.cli.status:status", "Counts, age of what waits, queues, workers."),
     "doctor": ("passerelle.cli.doctor:doctor", "Try everything; say what is wrong."),

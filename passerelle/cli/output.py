@@ -2,14 +2,13 @@
 
 import datetime as dt
 import itertools
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import click
+
+from schemas.json_text import encode
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, str | Callable[[Row], object]]
@@ -51,20 +50,6 @@ def print_json_parts(document: Mapping[str, object]) -> None:
             out.write(encode(value))
     out.write(b"}\n")
     out.flush()
-
-
-def encode(document: object) -> bytes:
-    text = json.dumps(document, ensure_ascii=False, default=_plain, separators=(",", ":"))
-    return text.encode()
-
-
-def _plain(value: object) -> object:
-    match value:
-        case dt.date():
-            return value.isoformat()
-        case UUID() | Decimal():
-            return str(value)
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
 def print_rows(rows: Iterable[Row], columns: Columns, *, as_json: bool) -> None:

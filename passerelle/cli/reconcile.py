@@ -15,7 +15,6 @@ from passerelle.cli.ndjson import Telling, read_files, size
 from passerelle.cli.output import (
     Columns,
     Row,
-    encode,
     json_option,
     print_facts,
     print_json_parts,
@@ -28,6 +27,7 @@ from passerelle.domain.event import EntryName, Fault
 from passerelle.domain.states import State
 from passerelle.store.missing import Known
 from schemas.entry_names import entry_name
+from schemas.json_text import encode
 
 
 @click.command()

@@ -11,6 +11,7 @@ POLL_FIRST, POLL_CAP = 1.0, 3600.0
 ASK_FIRST, ASK_CAP = 10.0, 3600.0
 REFRESH_FIRST, REFRESH_CAP = 60.0, 3600.0
 PROBE_FIRST, PROBE_CAP = 60.0, 3600.0
+ASIDE_FIRST, ASIDE_CAP = 60.0, A_DAY
 
 
 def _doubled(first: float, cap: float, times: int) -> float:
@@ -51,3 +52,8 @@ def probe_delay(probes: int, chance: float) -> float:
     Doubled each time: who gives access waits no longer for it than it was refused before.
     """
     return _doubled(PROBE_FIRST, PROBE_CAP, probes) * (0.9 + 0.2 * chance)
+
+
+def aside_delay(failures: int, chance: float) -> float:
+    """Seconds until a message that its receiver did not take, while it took others, goes again."""
+    return _doubled(ASIDE_FIRST, ASIDE_CAP, failures) * (0.9 + 0.2 * chance)

@@ -11,3 +11,8 @@ class Finding:
     wrong: str | None = None
     remedy: str = ""
     grave: bool = True
+
+    @property
+    def against(self) -> bool:
+        """Whether it is in the way."""
+        return self.wrong is not None and self.grave

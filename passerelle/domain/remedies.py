@@ -70,3 +70,20 @@ def remedy(catalogue: Mapping[str, Any], language: str, facts: Facts) -> Remedy:
 def remedies(catalogue: Mapping[str, Any], facts: Facts) -> dict[str, Remedy]:
     """In each language."""
     return {language: remedy(catalogue, language, facts) for language in LANGUAGES}
+
+
+def texts(catalogue: Mapping[str, Any], facts: Facts) -> dict[str, str]:
+    """In each language, in one line."""
+    return {language: found.text for language, found in remedies(catalogue, facts).items()}
+
+
+def facts_of(case: Mapping[str, Any]) -> Facts:
+    """Of a case as it is listed."""
+    names = ("reason", "firm", "folder", "message", "connector")
+    return Facts(**{name: case[name] for name in names})
+
+
+def with_remedy(case: Mapping[str, Any], catalogue: Mapping[str, Any]) -> dict[str, Any]:
+    """A case as it is listed, with what to do about it in each language."""
+    shown = {key: value for key, value in case.items() if key != "connector"}
+    return {**shown, "remedy": texts(catalogue, facts_of(case))}

@@ -44,6 +44,23 @@ UNSETTLED = frozenset(State) - FINAL - {State.PARKED}
 """On its way: a release of such entries is not over."""
 
 
+class Told(enum.StrEnum):
+    """What the hub is told of an entry, contract section 8: states, and what never came to one."""
+
+    SYNCED = State.SYNCED
+    PARKED = State.PARKED
+    SUPERSEDED = State.SUPERSEDED
+    DISCARDED = State.DISCARDED
+    # At the door.
+    REFUSED = "refused"
+    # The hub has sent it, and it is not here.
+    MISSING = "missing"
+
+
+TOLD = FINAL | {State.PARKED}
+"""The states among them."""
+
+
 class Reason(enum.StrEnum):
     """Why an entry is parked or a case is open."""
 

@@ -19,6 +19,7 @@ from passerelle.domain.states import Reason, State
 from passerelle.store.cases import causes_of
 from passerelle.store.deployment import refused_events
 from passerelle.store.models import auxiliary_codes, entries, events, transitions
+from passerelle.store.outbox import RefusedEntry, tell_entries, tell_refused
 
 
 def seen_events(connection: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, bytes]:
@@ -104,6 +105,8 @@ def insert_entries(connection: Connection, rows: Sequence[NewEntry]) -> list[int
             for id_, row in zip(ids, rows, strict=True)
         ],
     )
+    if any(row.state is not State.RECEIVED for row in rows):
+        tell_entries(connection, ids)
     return ids
 
 
@@ -193,6 +196,11 @@ def encode(raw: object) -> bytes:
             return fresh.submit(dump).result()
 
 
+_CODE_LENGTH = 64
+_MOST_REVISIONS = 2**31 - 1
+_MESSAGE_LENGTH = 2_000
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A refused event: `errors` are `{path, message}`, `content_hash` SHA-256 of the body."""
@@ -201,6 +209,8 @@ class Refused:
     body: bytes
     event_id: str | None
     errors: list[dict[str, str]]
+    # For the hub; None where no firm can be read.
+    told: RefusedEntry | None = None
 
     @classmethod
     def of(cls, body: bytes, found: Sequence[Fault], raw: object = None) -> Self:
@@ -215,11 +225,37 @@ class Refused:
             body=body,
             event_id=shown,
             errors=[{"path": fault.path, "message": fault.message} for fault in found],
+            told=_told(raw, shown, found) if isinstance(raw, dict) else None,
         )
 
 
+def _told(raw: dict[str, Any], event_id: str | None, found: Sequence[Fault]) -> RefusedEntry | None:
+    """What of a wrong event tells the hub which it is."""
+    entry = raw.get("entry")
+    entry = entry if isinstance(entry, dict) else {}
+    firm, revision = _code(raw.get("firm")), entry.get("revision")
+    if firm is None:
+        return None
+    return RefusedEntry(
+        firm=firm,
+        folder=_code(raw.get("folder")),
+        entry_id=_code(entry.get("id")),
+        revision=revision if type(revision) is int and 0 < revision <= _MOST_REVISIONS else None,
+        event_id=event_id,
+        message=" ".join(f"{fault.path}: {fault.message}" for fault in found)[:_MESSAGE_LENGTH],
+    )
+
+
+def _code(value: object) -> str | None:
+    """A value that may be a code and that the database takes; None for anything else."""
+    if isinstance(value, str) and len(value) <= _CODE_LENGTH and value.isprintable():
+        return value
+    return None
+
+
 def keep_refused(connection: Connection, rows: Iterable[Refused]) -> None:
-    """Keep refused events whole; one delivered again is counted."""
+    """Keep refused events whole; one delivered again is counted, and the hub not told again."""
+    new: list[RefusedEntry] = []
     for row in sorted(rows, key=lambda refused: refused.content_hash):
         statement = upsert(refused_events).values(
             content_hash=row.content_hash,
@@ -227,7 +263,7 @@ def keep_refused(connection: Connection, rows: Iterable[Refused]) -> None:
             event_id=row.event_id,
             errors=row.errors,
         )
-        connection.execute(
+        deliveries = connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["content_hash"],
                 set_={
@@ -237,8 +273,11 @@ def keep_refused(connection: Connection, rows: Iterable[Refused]) -> None:
                     "errors": statement.excluded.errors,
                     "taken_in_at": None,
                 },
-            )
-        )
+            ).returning(refused_events.c.deliveries)
+        ).scalar_one()
+        if row.told is not None and deliveries == 1:
+            new.append(row.told)
+    tell_refused(connection, new)
 
 
 def mark_taken_in(connection: Connection, content_hashes: Collection[bytes]) -> None:

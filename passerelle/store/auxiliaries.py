@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from passerelle.domain.states import Closing, Reason
 from passerelle.store.claims import DUE, Due
-from passerelle.store.models import listed
+from passerelle.store.columns import listed
 
 # A code in Loop that entries of another code were sent under stays taken, by a row that is no
 # code's: no normalised code holds a line feed. So the constraint on `loop_code` says all.

@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from passerelle.store.models import id_, metadata, one_of, since
+from passerelle.store.columns import id_, metadata, one_of, since
 
 
 class Act(enum.StrEnum):

@@ -19,7 +19,9 @@ from passerelle.domain.states import (
 )
 from passerelle.store import case_history
 from passerelle.store.case_history import ITSELF, Act
-from passerelle.store.models import listed
+from passerelle.store.columns import listed
+from passerelle.store.outbox import FolderSeen, tell_case, tell_entries, tell_folder
+from passerelle.store.outbox_models import MessageType
 from passerelle.store.transitions import Change, move
 
 
@@ -61,6 +63,7 @@ WHERE c.firm_id = :firm_id AND c.folder_id IS NOT DISTINCT FROM CAST(:folder_id 
 # Looked at when the last probe said, as if it had never been closed.
 _REOPEN = text("""
 UPDATE cases SET state = 'open', closed_at = NULL, rung_at = NULL,
+    remind_at = now() + interval '1 day',
     probe_at = greatest(probe_at, now() + make_interval(secs => :first))
 WHERE id = :id
 """)
@@ -79,7 +82,9 @@ def open_case(connection: Connection, cause: Cause) -> int:
     while True:
         made = connection.execute(_OPEN, values).scalar_one_or_none()
         if made is not None:
-            return _reopened(connection, values, made)
+            opened = _reopened(connection, values, made)
+            tell_case(connection, opened, MessageType.CASE_OPENED)
+            return opened
         found = connection.execute(_FIND, values).scalar_one_or_none()
         # None: it was closed between the two statements; the next round opens another.
         if found is not None:
@@ -144,6 +149,7 @@ def hold(connection: Connection, cause: Cause) -> int:
             text(f"UPDATE {table} SET held_by = :case_id WHERE id = :row"),  # noqa: S608 idem
             {"case_id": case_id, "row": row},
         )
+        _tell_refused(connection, cause)
     elif holder in was_passed and holder != case_id and cause.reason in PROBED:
         replace(connection, holder, case_id, cause)
     folders = "SELECT id FROM folders WHERE firm_id = :row" if cause.folder_id is None else ":row"
@@ -159,6 +165,12 @@ def hold(connection: Connection, cause: Cause) -> int:
     return case_id
 
 
+def _tell_refused(connection: Connection, cause: Cause) -> None:
+    if cause.folder_id is not None:
+        seen = {"state": FolderSeen.REFUSED, "reason": cause.reason, "message": cause.message}
+        tell_folder(connection, cause.folder_id, seen)
+
+
 # Nothing passes any more.
 _SHUT = text("""
 UPDATE cases SET probe_entry = NULL
@@ -171,10 +183,10 @@ _REPLACED = "Loop now refuses for another reason."
 
 def replace(connection: Connection, old: int, new: int, cause: Cause) -> None:
     """What a case held, another holds: Loop refuses for the other's reason now."""
-    connection.execute(
+    moved = connection.execute(
         text(
             "UPDATE entries SET case_id = :new, reason = :reason, message = :message WHERE id IN "
-            "(SELECT id FROM entries WHERE case_id = :case_id ORDER BY id FOR UPDATE)"
+            "(SELECT id FROM entries WHERE case_id = :case_id ORDER BY id FOR UPDATE) RETURNING id"
         ),
         {
             "case_id": old,
@@ -183,6 +195,8 @@ def replace(connection: Connection, old: int, new: int, cause: Cause) -> None:
             "message": cause.message,
         },
     )
+    tell_entries(connection, list(moved.scalars()))
+    _tell_refused(connection, cause)
     mark_closed(connection, old, Ending(Act.HEALED, why=_REPLACED))
     for table in ("firms", "folders"):
         connection.execute(
@@ -290,6 +304,7 @@ UPDATE {table} held SET held_by = (
     SELECT min(c.id) FROM cases c
     WHERE {of} AND c.state = 'open' AND c.reason = ANY(:holding))
 WHERE held.held_by = :case_id
+RETURNING held.id, held.held_by
 """
 _OF_FIRM = text(_HAND_OVER.format(table="firms", of="c.firm_id = held.id AND c.folder_id IS NULL"))
 _OF_FOLDER = text(_HAND_OVER.format(table="folders", of="c.folder_id = held.id"))
@@ -315,6 +330,7 @@ def mark_closed(connection: Connection, case_id: int, ending: Ending) -> bool:
     )
     if closed.rowcount:
         case_history.record(connection, case_id, ending.act, ending.who, ending.why)
+        tell_case(connection, case_id, MessageType.CASE_HEALED)
     return closed.rowcount == 1
 
 
@@ -326,8 +342,11 @@ def close_case(connection: Connection, case_id: int, ending: Ending) -> list[tup
     lock_held(connection, case_id)
     if not mark_closed(connection, case_id, ending):
         return []
-    for hand_over in (_OF_FIRM, _OF_FOLDER):
-        connection.execute(hand_over, {"case_id": case_id, "holding": sorted(HOLDING)})
+    values = {"case_id": case_id, "holding": sorted(HOLDING)}
+    connection.execute(_OF_FIRM, values)
+    for folder_id, held_by in connection.execute(_OF_FOLDER, values).all():
+        if held_by is None:
+            tell_folder(connection, folder_id, {"state": FolderSeen.REACHABLE})
     freed = connection.execute(
         text(
             "SELECT id FROM entries WHERE case_id = :case_id AND state = 'parked' AND NOT EXISTS "

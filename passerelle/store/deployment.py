@@ -13,15 +13,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from passerelle.store import case_history, referential_models
-from passerelle.store.models import id_, metadata, since, time
+from passerelle.store import case_history, models, outbox_models, referential_models
+from passerelle.store.columns import id_, metadata, since, time
 
 __all__ = [
     "case_history",
     "database_identity",
     "metadata",
     "missing_entries",
+    "models",
     "outages",
+    "outbox_models",
     "referential_models",
     "refused_events",
 ]

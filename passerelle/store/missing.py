@@ -62,15 +62,27 @@ def look_up(connection: Connection, names: Sequence[EntryName]) -> list[Known | 
 
 
 def record(connection: Connection, names: Iterable[EntryName]) -> None:
-    """Remember that these were named and not known; one named again is counted."""
+    """Remember that these were named and not known; one named again is counted. The hub is told
+    each time.
+    """
     # In order: two lists with the same names would wait for each other.
+    named = _columns(sorted(set(names)))
     connection.execute(
         text(
             "INSERT INTO missing_entries (firm, folder, entry_id, revision) "  # noqa: S608 idem
             f"SELECT * FROM {_NAMED} ON CONFLICT (firm, folder, entry_id, revision) "
             "DO UPDATE SET named = missing_entries.named + 1, last_named_at = now()"
         ),
-        _columns(sorted(set(names))),
+        named,
+    )
+    connection.execute(
+        text(
+            "INSERT INTO outcomes (firm_id, folder, entry_id, revision, state) "  # noqa: S608 idem
+            f"SELECT f.id, folder, entry_id, revision, 'missing' FROM {_NAMED} "
+            "AS named (firm, folder, entry_id, revision) "
+            "JOIN firms f ON f.code = named.firm AND f.registered_at IS NOT NULL"
+        ),
+        named,
     )
 
 

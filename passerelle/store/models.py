@@ -4,9 +4,6 @@ Every row of a firm's data carries `firm_id`, and composite foreign keys hold it
 so that no join can show one firm another's rows.
 """
 
-import enum
-from collections.abc import Iterable
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,11 +14,9 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -33,39 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from passerelle.domain.states import UNSETTLED, CaseState, Closing, Reason, Scope, State
 from passerelle.domain.verdict import Strategy, Verdict
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def listed(words: Iterable[str]) -> str:
-    """As a literal: only so the planner knows that an index of some states will do."""
-    quoted = ", ".join(f"'{word}'" for word in words)
-    return f"({quoted})"
-
-
-def one_of(column: str, words: type[enum.StrEnum]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN {listed(words)}", name=column)
-
-
-def id_() -> Column[int]:
-    return Column("id", BigInteger, Identity(), primary_key=True)
-
-
-def time(name: str, *, nullable: bool = True) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def since(name: str) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
-
+from passerelle.store.columns import id_, listed, metadata, one_of, since, time
 
 firms = Table(
     "firms",
@@ -83,6 +46,8 @@ firms = Table(
     Column("api_key_hash", LargeBinary, unique=True),
     # The connector's name in Loop, where it is not the usual one.
     Column("connector", Text),
+    # With which messages to it are signed: one secret, or two while it is replaced.
+    Column("webhook_secrets", LargeBinary),
     # The case that holds everything of the firm.
     Column("held_by", BigInteger),
     # Loop is not asked for this firm before this time; why, and how often in a row.
@@ -169,6 +134,8 @@ cases = Table(
     Column("probe_entry", BigInteger),
     # When upkeep last rang for that.
     time("rung_at"),
+    # When people are told once more that it is open; none: they were.
+    Column("remind_at", DateTime(timezone=True), server_default=text("now() + interval '1 day'")),
     UniqueConstraint("firm_id", "id"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     ForeignKeyConstraint(["firm_id", "probe_entry"], ["entries.firm_id", "entries.id"],
@@ -182,6 +149,7 @@ cases = Table(
           postgresql_where=text("state = 'open'"), postgresql_nulls_not_distinct=True),
     # The case that is opened again.
     Index("ix_cases_cause", "firm_id", "folder_id", "reason", "cause"),
+    Index("ix_cases_remind_at", "remind_at", postgresql_where=text("state = 'open'")),
 )  # fmt: skip
 
 events = Table(

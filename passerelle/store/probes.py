@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from passerelle.domain.backoff import PROBE_FIRST
 from passerelle.domain.states import OF_ENTRIES, PROBED, Reason, State
 from passerelle.store.claims import MAY_BE_SENT
-from passerelle.store.models import listed
+from passerelle.store.columns import listed
 from passerelle.store.pauses import IS_READY, IS_UP
 
 # Of `cases c` with its `firms f`: Loop can be asked whether it is over, and nothing else stands

@@ -3,6 +3,7 @@
 Contract section 4 names the fields.
 """
 
+import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -48,7 +49,10 @@ def firms(connection: Connection) -> Iterator[Row]:
         """
         SELECT f.code, f.registered_at, f.api_key, f.subscription_key,
                (SELECT count(*) FROM folders WHERE firm_id = f.id) AS folders,
-               f.held_by AS case_id, f.paused_until, f.pause_reason
+               f.held_by AS case_id, f.paused_until, f.pause_reason,
+               (SELECT url FROM endpoints WHERE firm_id = f.id AND audience = 'outcome')
+                   AS outcome_url,
+               (SELECT url FROM endpoints WHERE firm_id = f.id AND audience = 'alert') AS alert_url
         FROM firms f ORDER BY f.code
         """,
     )
@@ -216,6 +220,57 @@ def held_entries(connection: Connection, case_id: int) -> Iterator[Row]:
     )
 
 
+_TOLD = """
+SELECT f.code AS firm, 'entries.outcome' AS type, o.sequence,
+       coalesce(o.folder, fo.code) AS folder, coalesce(o.entry_id, e.entry_id) AS entry_id,
+       coalesce(o.revision, e.revision) AS revision,
+       coalesce(o.event_id, CAST(e.event_id AS text)) AS event_id, o.entry,
+       o.state, o.reason, o.message, o.case_id, o.at, m.webhook_id, m.told_at,
+       coalesce(m.failures, 0) AS failures
+FROM outcomes o JOIN firms f ON f.id = o.firm_id LEFT JOIN messages m ON m.id = o.message_id
+LEFT JOIN entries e ON e.id = o.entry LEFT JOIN folders fo ON fo.id = e.folder_id
+WHERE {which} ORDER BY o.id
+"""
+_TOLD_OTHERWISE = """
+SELECT f.code AS firm, m.type, NULL AS sequence, fo.code AS folder, NULL AS entry_id,
+       NULL AS revision, NULL AS event_id, NULL AS entry,
+       m.seen ->> 'state' AS state, coalesce(c.reason, m.seen ->> 'reason') AS reason,
+       coalesce(c.message, m.seen ->> 'message') AS message, m.case_id, m.created_at AS at,
+       m.webhook_id, m.told_at, m.failures
+FROM messages m JOIN firms f ON f.id = m.firm_id LEFT JOIN cases c ON c.id = m.case_id
+LEFT JOIN folders fo ON fo.id = coalesce(m.folder_id, c.folder_id)
+WHERE m.first_sequence IS NULL AND {which} ORDER BY m.id
+"""
+
+
+def told(connection: Connection, firm: str | None) -> Iterator[Row]:
+    """What was or will be told, of one firm's code or of all: outcomes and other messages as they
+    came. `sequence` None: it stands in no message yet; `told_at` None: it has not been told.
+    """
+    which = "CAST(:firm AS text) IS NULL OR f.code = :firm"
+    parts = (
+        _rows(connection, statement.format(which=f"({which})"), firm=firm)
+        for statement in (_TOLD, _TOLD_OTHERWISE)
+    )
+    return heapq.merge(*parts, key=lambda row: row["at"])
+
+
+def entry_outcomes(connection: Connection, entry: int) -> Iterator[Row]:
+    """What the hub is told of an entry."""
+    return _rows(connection, _TOLD.format(which="o.entry = :entry"), entry=entry)
+
+
+def endpoints_down(connection: Connection) -> Iterator[Row]:
+    """Receivers that take nothing, those the longest first."""
+    return _rows(
+        connection,
+        "SELECT f.code AS firm, ep.audience, ep.down_since, ep.message, "
+        "(SELECT count(*) FROM messages m WHERE m.endpoint_id = ep.id AND m.told_at IS NULL) "
+        "AS waiting FROM endpoints ep JOIN firms f ON f.id = ep.firm_id "
+        "WHERE ep.down_since IS NOT NULL AND ep.url IS NOT NULL ORDER BY ep.down_since",
+    )
+
+
 def refused_events(connection: Connection) -> Iterator[Row]:
     """Events refused at the door and not taken in since, in order of id."""
     return _rows(
@@ -254,6 +309,9 @@ def status(connection: Connection) -> Row:
           (SELECT count(*) FROM firms WHERE paused_until > now()) AS firms_paused,
           (SELECT since FROM outages) AS loop_down_since,
           (SELECT message FROM outages WHERE since IS NOT NULL) AS loop_down_message,
+          (SELECT count(*) FROM endpoints WHERE down_since IS NOT NULL AND url IS NOT NULL)
+            AS receivers_down,
+          (SELECT count(*) FROM messages WHERE told_at IS NULL) AS messages_waiting,
           (SELECT count(*) FROM refused_events WHERE taken_in_at IS NULL) AS refused_events
         """)
     )

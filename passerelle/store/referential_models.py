@@ -12,7 +12,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from passerelle.domain.referential import Kind
-from passerelle.store.models import metadata, one_of, since, time
+from passerelle.store.columns import metadata, one_of, since, time
 
 referential_records = Table(
     "referential_records",

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from passerelle.store.outbox import FolderSeen, tell_folder
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -103,10 +105,12 @@ def add_codes(connection: Connection, codes: Sequence[str], firm_id: int | None 
 
 def register_folder(connection: Connection, folder_id: int) -> None:
     """Loop knows this folder."""
-    connection.execute(
+    done = connection.execute(
         text("UPDATE folders SET registered_at = now() WHERE id = :id AND registered_at IS NULL"),
         {"id": folder_id},
     )
+    if done.rowcount:
+        tell_folder(connection, folder_id, {"state": FolderSeen.REACHABLE})
 
 
 def registered_firm(connection: Connection, code: str) -> int | None:

@@ -11,6 +11,7 @@ from passerelle.store.claims import (
     LEAST_RECENT,
     RUNG_APART,
 )
+from passerelle.store.endpoints import HAS_WORK, MAY_BE_TOLD
 from passerelle.store.pauses import MAY_CALL, PACE
 from passerelle.store.probes import IS_DUE, IS_OVER, IS_PROBED
 from passerelle.store.questions import MAY_ASK
@@ -160,3 +161,20 @@ UPDATE folders SET refresh_rung_at = now() WHERE id IN (SELECT id FROM due) RETU
 def folders_to_refresh(connection: Connection) -> list[int]:
     """A folder of each firm of which none is being refreshed or was just rung for."""
     return sorted(connection.execute(_REFRESH, {"apart": _REFRESH_APART, **DUE_VALUES}).scalars())
+
+
+# Of each no more than one message is under way: what it sends next, it sends by itself.
+_TELL = text(f"""
+WITH due AS MATERIALIZED (
+    SELECT ep.id FROM endpoints ep
+    WHERE {MAY_BE_TOLD} AND {HAS_WORK}
+      AND (ep.rung_at IS NULL OR ep.rung_at <= now() - make_interval(secs => :apart))
+    ORDER BY ep.rung_at NULLS FIRST, ep.id LIMIT :most FOR NO KEY UPDATE OF ep SKIP LOCKED)
+UPDATE endpoints SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id
+""")  # noqa: S608 idem
+
+
+def endpoints_to_tell(connection: Connection, most: int) -> list[int]:
+    """Endpoints that something waits for, and not rung for just now."""
+    values = {"apart": RUNG_APART, "most": most}
+    return sorted(connection.execute(_TELL, values).scalars())

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.states import TRANSITIONS, Reason, State
+from passerelle.domain.states import TOLD, TRANSITIONS, Reason, State
+from passerelle.store.outbox import tell_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,10 @@ def move(
             "freed_by": change.freed_by,
         },
     )
-    return sorted(moved.scalars())
+    done = sorted(moved.scalars())
+    if change.to in TOLD:
+        tell_entries(connection, done)
+    return done
 
 
 def open_attempts(connection: Connection, ids: Sequence[int]) -> set[int]:

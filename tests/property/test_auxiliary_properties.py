@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from passerelle.auxiliaries import Auxiliaries, AuxiliaryError
 from passerelle.domain.outcome import Answer
-from passerelle.store.models import metadata
+from passerelle.store.columns import metadata
 from support.events import with_auxiliary
 from support.workshop import REFUSED, UNKNOWN, Workshop, accepted
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, text
 
-from passerelle.store.models import metadata
+from passerelle.store.columns import metadata
 from support.books import WHOLE_FILTER, Books, Fate
 from support.events import purchase
 from support.workshop import Workshop

@@ -27,7 +27,10 @@ OF_NO_FIRM = {
     "missing_entries": "a firm of which nothing arrived has no row; it holds the hub's names alone",
 }
 # Columns that name a row of a firm's.
-POINTERS = {"firm_id", "folder_id", "entry", "import_id", "case_id", "held_by"}
+POINTERS = {
+    *("firm_id", "folder_id", "entry", "import_id", "case_id", "held_by"),
+    *("endpoint_id", "message_id"),
+}
 UNHELD = {
     ("transitions", "import_id"): "history, and no key to anything: it is shown, never joined",
 }
@@ -57,6 +60,9 @@ WIDE = {
     ("sweep", "_OVER"): "cases that are over",
     ("sweep", "_PROBES"): "cases that Loop is asked about, of each firm its share",
     ("sweep", "_REFRESH"): "folders to be read, one of each firm",
+    ("sweep", "_TELL"): "endpoints that something waits for",
+    ("outbox", "_REMIND"): "cases that have been open for a day",
+    ("endpoints", "skip_sequences"): "the database went back, for all",
     ("missing", "count"): "what an operator is told",
     ("doubts", "_DOUBT"): "the database went back, for all",
     ("doubts", "folders_in_doubt"): "the sweep after it",

@@ -14,7 +14,7 @@ from redis import Redis
 from sqlalchemy import Engine, func, select
 
 from passerelle.cli.main import main
-from passerelle.store.models import metadata
+from passerelle.store.columns import metadata
 
 Cli = Callable[..., Result]
 

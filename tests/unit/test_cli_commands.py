@@ -22,6 +22,7 @@ COMMANDS = [
     "entry",
     "referential",
     "remediation",
+    "outcome",
     "intake",
     "status",
     "doctor",
