@@ -260,7 +260,7 @@ def hubs(connection: Connection, firm: str | None) -> list[int]:
 _AGAIN = text("""
 UPDATE messages m SET told_at = NULL, failures = 0, due_at = NULL FROM endpoints ep
 WHERE ep.id = m.endpoint_id AND ep.firm_id = :firm_id AND ep.audience = 'outcome'
-  AND m.told_at IS NOT NULL AND m.created_at >= :since
+  AND m.created_at >= :since
 """)
 _UNTOLD_SINCE = text("""
 SELECT count(*) AS outcomes, min(id) - 1 AS before_id FROM outcomes
@@ -270,20 +270,21 @@ WHERE firm_id = :firm_id AND sequence IS NULL AND at >= :since
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """`messages` that are sent again, and `outcomes` that are told for the first time."""
+    """`messages` that are sent again or at once, and `outcomes` told for the first time."""
 
     messages: int
     outcomes: int
 
 
 def replay(connection: Connection, firm_id: int, since: dt.datetime) -> Replayed:
-    """Tell a firm's hub again what it was told since, and what it was not."""
+    """Tell a firm's hub again what it was told since, and what it was not; at once."""
     values = {"firm_id": firm_id, "since": since}
     again = connection.execute(_AGAIN, values)
     untold = connection.execute(_UNTOLD_SINCE, values).one()
     connection.execute(
         text(
-            "UPDATE endpoints SET after_id = least(after_id, CAST(:before_id AS bigint)) "
+            "UPDATE endpoints SET due_at = NULL, "
+            "after_id = least(after_id, CAST(:before_id AS bigint)) "
             "WHERE firm_id = :firm_id AND audience = 'outcome'"
         ),
         {"firm_id": firm_id, "before_id": untold.before_id},
