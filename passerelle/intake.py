@@ -88,7 +88,7 @@ class Intake:
         except Exception:  # noqa: BLE001 idem
             if len(raws) == 1:
                 log.exception("taking in failed")
-                return self.refuse(encode(raws[0]), FAILED)
+                return self.refuse(encode(raws[0]), FAILED, raws[0])
         parts = [self.take_in([raw]) for raw in raws]
         return TakenIn(
             new=sum(part.new for part in parts),
@@ -127,10 +127,12 @@ class Intake:
             )
         return self.take_in(raws)
 
-    def refuse(self, body: bytes, message: str) -> TakenIn:
-        """Keep a message that is no event at all, as a refused event with its raw body."""
+    def refuse(self, body: bytes, message: str, raw: object = None) -> TakenIn:
+        """Keep a message that is no event at all, as a refused event with its raw body; `raw` is
+        what the body says, where it may be an event.
+        """
         with self._engine.begin() as connection:
-            arrivals.keep_refused(connection, [Refused.of(body, [Fault("", message)])])
+            arrivals.keep_refused(connection, [Refused.of(body, [Fault("", message)], raw)])
         return TakenIn(refused=1)
 
     def _store(self, arriving: list[_Arriving], refused: list[Refused]) -> _Tally:

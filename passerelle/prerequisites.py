@@ -51,7 +51,7 @@ class Prerequisites:
         seen = {
             "state": FolderSeen.CHECKED,
             "ok": not any(one.against for one in found),
-            "findings": [asdict(one) for one in found],
+            "findings": [asdict(one) for one in found if one.wrong is not None],
         }
         with self._engine.begin() as connection:
             tell_folder(connection, state.id, seen)

@@ -33,7 +33,8 @@ class Restoring:
         with self._engine.begin() as connection:
             restored_at = identity.doubt(connection, since, who)
             doubts.skip_lost_imports(connection)
-            endpoints.skip_sequences(connection)
+            if restored_at is not None:
+                endpoints.skip_sequences(connection)
         if restored_at is None:
             raise RestoringError("The database cannot have gone back to a time that is to come.")
         after, count = 0, 0

@@ -254,7 +254,6 @@ class Runtime:
             read_table("remedies"),
             self._chance,
             self._stop,
-            self.settings.lease_seconds,
             self._checkpoint,
         )
 

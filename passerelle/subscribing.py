@@ -47,9 +47,11 @@ class Subscribing:
             elif any(urls.values()) and not endpoints.has_secrets(connection, firm_id):
                 raise WebhookError(_UNSIGNED)
             for audience, url in urls.items():
-                new = endpoints.set_url(connection, firm_id, audience, url or None)
+                new = endpoints.set_url(
+                    connection, firm_id, audience, self._vault.seal(url) if url else None
+                )
                 if new and url and audience is Audience.ALERT:
-                    outbox.tell_open_cases(connection, firm_id)
+                    outbox.tell_standing(connection, firm_id)
 
     def replay(self, since: dt.datetime, firm: str | None) -> Replayed:
         """Tell the hub of a firm, or of all, again what it was told since, and what it was not.
@@ -61,7 +63,10 @@ class Subscribing:
             if firm is not None and registry.registered_firm(connection, firm) is None:
                 raise RegistrationError(no_firm(firm))
             hubs = endpoints.hubs(connection, firm)
-            replayed = [endpoints.replay(connection, firm_id, since) for firm_id in hubs]
+        replayed = []
+        for firm_id in hubs:
+            with self._engine.begin() as connection:
+                replayed.append(endpoints.replay(connection, firm_id, since))
         if not replayed:
             raise RegistrationError(
                 f"No hub is told anything: passerelle firm set {firm or 'CODE'} --outcome-url URL"

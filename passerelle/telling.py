@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from passerelle.domain.backoff import PROBE_CAP, aside_delay, retry_delay
 from passerelle.domain.remedies import with_remedy
@@ -20,13 +21,17 @@ from passerelle.domain.webhook import headers, parse_secrets
 from passerelle.observe import log
 from passerelle.store import endpoints, queries
 from passerelle.store.endpoints import Endpoint, Message
-from passerelle.store.vault import Vault
+from passerelle.store.identity import went_back
+from passerelle.store.vault import Vault, VaultError
 from passerelle.webhook import Receipt, Webhooks
 from schemas import messages
 from schemas.messages import Letterhead
 
 AT_ONCE = 12
 """Receivers that a process tells at the same time; the sweep has threads left beside them."""
+
+_LEASE_SECONDS = 120.0
+"""Longer than two messages, one after the other, may take."""
 
 _BUDGET_SECONDS = 30.0
 """After it a task ends, and others have their turn."""
@@ -48,7 +53,6 @@ class Telling:
         catalogue: Mapping[str, Any],
         chance: Callable[[], float],
         stop: threading.Event,
-        lease_seconds: float,
         checkpoint: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._engine = engine
@@ -57,7 +61,6 @@ class Telling:
         self._catalogue = catalogue
         self._chance = chance
         self._stop = stop
-        self._lease_seconds = lease_seconds
         self._checkpoint = checkpoint
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
@@ -72,59 +75,85 @@ class Telling:
 
     def _tell_all(self, endpoint_id: int) -> None:
         lease, end = uuid.uuid4(), time.monotonic() + _BUDGET_SECONDS
-        while time.monotonic() < end and not self._stop.is_set():
+        try:
+            while time.monotonic() < end and not self._stop.is_set():
+                with self._engine.begin() as connection:
+                    endpoint = _claim(connection, endpoint_id, lease)
+                    if endpoint is None:
+                        return
+                    message = endpoints.next_message(connection, endpoint_id)
+                if message is None:
+                    return
+                self._checkpoint("packed")
+                if not self._tell(endpoint, message):
+                    return
+        finally:
             with self._engine.begin() as connection:
-                endpoint = endpoints.claim(connection, endpoint_id, lease, self._lease_seconds)
-                if endpoint is None:
-                    break
-                message = endpoints.next_message(connection, endpoint_id)
-            if message is None:
-                break
-            self._checkpoint("packed")
-            if not self._tell(endpoint, message):
-                break
-        with self._engine.begin() as connection:
-            endpoints.release(connection, endpoint_id, lease)
+                endpoints.release(connection, endpoint_id, lease)
 
     def _tell(self, endpoint: Endpoint, message: Message) -> bool:
         """Whether the receiver takes messages."""
         receipt = self._send(endpoint, message)
-        if receipt.told:
+        if receipt is None or receipt.told:
             return True
-        answered = receipt.status is not None and not receipt.gone
-        if answered and (message.aside or self._takes_another(endpoint, message)):
-            self._set_aside(message, receipt)
+        if receipt.too_large and self._halves(endpoint, message):
+            return True
+        if message.aside or self._takes_another(endpoint, message, receipt):
+            self._set_aside(message, receipt.words)
             return True
         delay = retry_delay(
             endpoint.failures + 1,
             self._chance(),
-            max(receipt.retry_after or 0.0, PROBE_CAP) if receipt.gone else receipt.retry_after,
+            PROBE_CAP if receipt.gone else receipt.retry_after,
         )
         with self._engine.begin() as connection:
-            endpoints.note_failure(connection, endpoint.id, message.id, receipt.words, delay)
-        log.warning("a receiver takes nothing", endpoint=endpoint.id, message=receipt.words)
+            endpoints.note_failure(connection, endpoint, message.id, receipt.words, delay)
+        log.warning("a receiver takes nothing", endpoint=endpoint.id, words=receipt.words)
         return False
 
-    def _takes_another(self, endpoint: Endpoint, message: Message) -> bool:
-        """Whether a receiver that has refused a message several times takes the one behind it."""
-        if message.failures + 1 < _SUSPICIOUS:
+    def _halves(self, endpoint: Endpoint, message: Message) -> bool:
+        with self._engine.begin() as connection:
+            return _claim(connection, endpoint.id, endpoint.lease) is not None and endpoints.halve(
+                connection, message.id
+            )
+
+    def _takes_another(self, endpoint: Endpoint, message: Message, receipt: Receipt) -> bool:
+        """Whether a receiver that has not taken a message several times takes one behind it."""
+        tries = message.failures + 1 - _SUSPICIOUS
+        if tries < 0 or receipt.gone or receipt.busy:
             return False
         with self._engine.begin() as connection:
-            another = endpoints.next_message(connection, endpoint.id, after=message.id)
-        return another is not None and self._send(endpoint, another).told
+            if _claim(connection, endpoint.id, endpoint.lease) is None:
+                return False
+            another = endpoints.another_message(connection, endpoint.id, message.id, tries)
+        other = None if another is None else self._send(endpoint, another)
+        return other is not None and other.told
 
-    def _set_aside(self, message: Message, receipt: Receipt) -> None:
-        delay = aside_delay(message.failures, self._chance())
+    def _set_aside(self, message: Message, words: str) -> None:
+        delay = aside_delay(message.failures if message.aside else 0, self._chance())
         with self._engine.begin() as connection:
             endpoints.set_aside(connection, message.id, delay)
-        log.warning("a message is set aside", webhook=message.webhook_id, message=receipt.words)
+        log.warning("a message is set aside", webhook_id=str(message.webhook_id), words=words)
 
-    def _send(self, endpoint: Endpoint, message: Message) -> Receipt:
-        with queries.reading(self._engine) as connection:
-            body = self._body(connection, endpoint, message)
-        secrets = parse_secrets(self._vault.open(endpoint.secrets))
+    def _send(self, endpoint: Endpoint, message: Message) -> Receipt | None:
+        """None: a bug of ours keeps it from being sent, and it is set aside."""
+        try:
+            with queries.reading(self._engine) as connection:
+                body = self._body(connection, endpoint, message)
+        except OperationalError:
+            raise
+        # It must not hold up the others.
+        except Exception:  # noqa: BLE001 idem
+            log.exception("a message cannot be written")
+            self._set_aside(message, "passerelle failed on it")
+            return None
+        try:
+            url = self._vault.open(endpoint.url)
+            secrets = parse_secrets(self._vault.open(endpoint.secrets))
+        except VaultError as error:
+            return Receipt(told=False, words=str(error))
         signed = headers(secrets, str(message.webhook_id), endpoint.at, body)
-        receipt = self._webhooks.post(endpoint.url, signed, body)
+        receipt = self._webhooks.post(url, signed, body)
         self._checkpoint("sent")
         if receipt.told:
             with self._engine.begin() as connection:
@@ -142,8 +171,15 @@ class Telling:
                 return messages.folder_state(
                     head, folder, message.created_at, seen, self._catalogue
                 )
-            case Message(case_id=int(case_id)):
+            case Message(case_id=int(case_id), seen=dict(seen)):
                 found = queries.case(connection, case_id)
                 if found is not None:
-                    return messages.case(head, with_remedy(found, self._catalogue))
+                    return messages.case(head, with_remedy({**found, **seen}, self._catalogue))
         raise ValueError(f"message {message.id} is about nothing")
+
+
+def _claim(connection: Connection, endpoint_id: int, lease: uuid.UUID) -> Endpoint | None:
+    """Nothing is told from a database that went back: what it was told since is not known."""
+    if went_back(connection):
+        return None
+    return endpoints.claim(connection, endpoint_id, lease, _LEASE_SECONDS)

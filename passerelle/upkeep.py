@@ -62,9 +62,8 @@ class Upkeep:
             probe = outages.take_probe(connection)
             refreshes = sweep.folders_to_refresh(connection)
             cases = sweep.Cases() if stopped else sweep.cases_to_ring(connection, _MOST_CASES)
-            remind(connection)
-            # What was told is not known any more, either.
-            told = [] if stopped else sweep.endpoints_to_tell(connection, _MOST_ENDPOINTS)
+        # What was told is not known any more, either.
+        endpoints = [] if stopped else self._endpoints()
         if stopped:
             log.error("the database went back: nothing is sent before `passerelle db restored`")
         return Bells(
@@ -74,8 +73,13 @@ class Upkeep:
             probe=probe,
             refreshes=tuple(refreshes),
             cases=cases,
-            endpoints=tuple(told),
+            endpoints=tuple(endpoints),
         )
+
+    def _endpoints(self) -> list[int]:
+        with self._engine.begin() as connection:
+            remind(connection)
+            return sweep.endpoints_to_tell(connection, _MOST_ENDPOINTS)
 
     def _take_back(self) -> bool:
         """Take the entries of one dead delivery from it; whether there was one."""

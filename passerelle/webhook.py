@@ -3,6 +3,7 @@
 Source: Standard Webhooks 1.0, sections on SSRF and on how a receiver answers.
 """
 
+import contextlib
 import datetime as dt
 import socket
 import threading
@@ -20,6 +21,9 @@ SECONDS = 15.0
 """A receipt comes within this time, contract section 8."""
 
 _CONNECT_SECONDS = 5.0
+_LONGEST_WAIT = 3600.0
+"""Seconds for which a receiver may ask to be left alone."""
+
 _MOST_READ = 65_536
 """Bytes of an answer that are read, so that its connection can serve again; nobody looks at it."""
 
@@ -35,6 +39,15 @@ class Receipt:
     words: str
     status: int | None = None
     retry_after: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        """It asks to be left alone for a while."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.retry_after is not None
+
+    @property
+    def too_large(self) -> bool:
+        return self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
     @property
     def gone(self) -> bool:
@@ -63,12 +76,7 @@ class Webhooks:
 
         Raises: WebhookError.
         """
-        host, port = host_of(url)
-        if is_plain(url) and not self._may_be_plain(host):
-            raise WebhookError(
-                f"{host} would be reached without TLS; use https://, or name the host in "
-                "PASSERELLE_PLAIN_HTTP_HOSTS."
-            )
+        host, port = self._place(url)
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         # UnicodeError: what is no host name.
@@ -78,18 +86,24 @@ class Webhooks:
             if not self._allows(address):
                 raise WebhookError(_not_allowed(f"{host} ({address})"))
 
+    def _place(self, url: str) -> tuple[str, int]:
+        host, port = host_of(url)
+        if is_plain(url) and not self._may_be_plain(host):
+            raise WebhookError(
+                f"{host} would be reached without TLS; use https://, or name the host in "
+                "PASSERELLE_PLAIN_HTTP_HOSTS."
+            )
+        return host, port
+
     def _allows(self, address: str) -> bool:
         return may_reach(address, self._networks)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Receipt:
         """Send a message; every call ends in a receipt, none raises."""
-        try:
-            self.check(url)
-        except WebhookError as error:
-            return Receipt(told=False, words=str(error))
         end_by = wire.now() + self._seconds
         with wire.calling(end_by, end_by, self._allows) as call:
             try:
+                self._place(url)
                 response = self._session().post(
                     url,
                     data=body,
@@ -102,13 +116,14 @@ class Webhooks:
                     allow_redirects=False,
                     stream=True,
                 )
-                with response:
-                    response.raw.read(_MOST_READ)
             # ValueError: what requests makes of a URL that it cannot send.
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 return Receipt(told=False, words=self._in_words(error, ended=call.ended))
-        if call.ended:
-            return Receipt(told=False, words=self._late())
+            except WebhookError as error:
+                return Receipt(told=False, words=str(error))
+            # The status is the receipt, however the rest of the answer ends.
+            with response, contextlib.suppress(requests.RequestException, HTTPError, OSError):
+                response.raw.read(_MOST_READ)
         return _receipt(response)
 
     def _in_words(self, error: Exception, *, ended: bool) -> str:
@@ -118,12 +133,9 @@ class Webhooks:
         links: list[BaseException] = [error]
         while links[-1].__context__ is not None:
             links.append(links[-1].__context__)
-        if any(isinstance(link, wire.ForbiddenAddressError) for link in links):
-            return _not_allowed("Its address")
-        if any(isinstance(link, ConnectionRefusedError) for link in links):
-            return "It refuses connections."
-        if isinstance(error, requests.exceptions.SSLError):
-            return "Its certificate is not accepted, or TLS fails otherwise."
+        for kind, words in _FAILURES.items():
+            if any(isinstance(link, kind) for link in links):
+                return words
         return f"The connection broke ({type(error).__name__})."
 
     def _late(self) -> str:
@@ -145,8 +157,19 @@ def _not_allowed(what: str) -> str:
     )
 
 
+_FAILURES = {
+    wire.ForbiddenAddressError: _not_allowed("Its address"),
+    socket.gaierror: "Its name has no address.",
+    ConnectionRefusedError: "It refuses connections.",
+    requests.exceptions.SSLError: "Its certificate is not accepted, or TLS fails otherwise.",
+    TimeoutError: "It could not be reached in time.",
+}
+
+
 def _receipt(response: requests.Response) -> Receipt:
     status = response.status_code
     told = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     wait = wire.retry_after(response.headers, dt.datetime.now(dt.UTC))
-    return Receipt(told, f"HTTP {status}", status, wait)
+    # A slip there must not silence alerts for days.
+    longest = None if wait is None else min(wait, _LONGEST_WAIT)
+    return Receipt(told, f"HTTP {status}", status, longest)

@@ -38,18 +38,17 @@ class SendDeadlineError(OSError):
 
 
 class ForbiddenAddressError(OSError):
-    """The address that the connection leads to is none that may be written to."""
+    """The name leads to an address that may not be connected to."""
 
 
 @dataclass(slots=True)
 class Call:
     """A call under way: nothing is written after `send_by`, nothing is read after `end_by`, and
-    nothing is written to an address that is not allowed.
+    no address is connected to that is not allowed.
     """
 
     send_by: float
     end_by: float
-    # What a name leads to may change between two look-ups: what counts is the peer.
     allows: Callable[[str], bool] | None = None
     written: bool = False
     # Ended by us: what was read since then may look like an answer that was whole.
@@ -58,8 +57,6 @@ class Call:
 
     def send(self, sock: socket.socket, data: memoryview) -> None:
         self.sock = sock
-        if self.allows is not None and not self.allows(sock.getpeername()[0]):
-            raise ForbiddenAddressError
         read_timeout = sock.gettimeout()
         for start in range(0, len(data), _CHUNK):
             left = self.send_by - now()
@@ -69,6 +66,26 @@ class Call:
             self.written = True
             sock.sendall(data[start : start + _CHUNK])
         sock.settimeout(read_timeout)
+
+    def connect(self, host: str, port: int, seconds: float) -> socket.socket:
+        """To the first address of a host that answers, once all of them are allowed.
+
+        What is looked up is what is connected to: a name may lead elsewhere the next time.
+        """
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [str(one[4][0]) for one in found]
+        if self.allows is not None and not all(map(self.allows, addresses)):
+            raise ForbiddenAddressError
+        failure: OSError = TimeoutError()
+        for address in addresses:
+            left = min(seconds, self.end_by - now())
+            if left <= 0:
+                break
+            try:
+                return socket.create_connection((address, port), left)
+            except OSError as error:
+                failure = error
+        raise failure
 
     def cut(self) -> None:
         """End the call from outside: the thread that reads sees the end of the stream."""
@@ -114,12 +131,26 @@ def _send(connection: Any, data: Any) -> None:
     call.send(connection.sock, memoryview(data))
 
 
+def _connected(connection: Any, connect: Callable[[], socket.socket]) -> socket.socket:
+    """A new connection's socket; where the call says which addresses are allowed, to those."""
+    call = _current.get()
+    if call is None or call.allows is None:
+        return connect()
+    return call.connect(connection.host, connection.port, connection.timeout)
+
+
 class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self, super()._new_conn)
+
     def send(self, data: Any) -> None:
         _send(self, data)
 
 
 class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self, super()._new_conn)
+
     def send(self, data: Any) -> None:
         _send(self, data)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from passerelle.store.engine import make_engine
 from support.command import Cli, commands, deployment_environ
+from support.receiver import Receiver, receiving
 from support.servers import Servers, running_servers
 from support.simulator import SimulatorHandle, running_simulator
 from support.stack import Stack, running_stack
@@ -108,6 +109,20 @@ def shop(engine: Engine) -> Workshop:
     made = Workshop(engine)
     made.add_firm()
     return made
+
+
+@pytest.fixture
+def hub() -> Iterator[Receiver]:
+    """Who is told outcomes."""
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture
+def people() -> Iterator[Receiver]:
+    """Who are told of cases."""
+    with receiving() as made:
+        yield made
 
 
 @pytest.fixture

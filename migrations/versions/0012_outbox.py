@@ -14,9 +14,10 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("firm_id", sa.BigInteger(), nullable=False),
         sa.Column("audience", sa.Text(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("url", sa.LargeBinary(), nullable=True),
         sa.Column("after_id", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("last_sequence", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("most", sa.Integer(), server_default=sa.text("500"), nullable=False),
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("down_since", sa.DateTime(timezone=True), nullable=True),
@@ -58,8 +59,7 @@ def upgrade() -> None:
             name=op.f("ck_messages_outcomes"),
         ),
         sa.CheckConstraint(
-            "(type = 'folder.state') = (folder_id IS NOT NULL AND seen IS NOT NULL)",
-            name=op.f("ck_messages_folder"),
+            "(type = 'folder.state') = (folder_id IS NOT NULL)", name=op.f("ck_messages_folder")
         ),
         sa.CheckConstraint(
             "(type LIKE 'case.%') = (case_id IS NOT NULL)", name=op.f("ck_messages_case")
@@ -70,6 +70,9 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "(first_sequence IS NULL) = (last_sequence IS NULL)", name=op.f("ck_messages_sequences")
+        ),
+        sa.CheckConstraint(
+            "(first_sequence IS NULL) = (seen IS NOT NULL)", name=op.f("ck_messages_seen")
         ),
         sa.ForeignKeyConstraint(
             ["firm_id", "case_id"],
@@ -88,6 +91,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
         sa.UniqueConstraint("firm_id", "id", name=op.f("uq_messages_firm_id_id")),
+    )
+    op.create_index(
+        "ix_messages_folder_id",
+        "messages",
+        ["folder_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("folder_id IS NOT NULL"),
     )
     op.create_index(
         "ix_messages_waiting",

@@ -12,7 +12,7 @@ from passerelle.cli.broker import Traffic
 from passerelle.cli.broker import look as look_at_broker
 from passerelle.cli.errors import sentence
 from passerelle.cli.findings import any_grave, as_rows, print_findings
-from passerelle.cli.output import json_option, print_json, shown
+from passerelle.cli.output import Row, json_option, print_json, shown
 from passerelle.domain.finding import Finding
 from passerelle.store import queries
 from passerelle.store.schema import revisions
@@ -93,22 +93,40 @@ _MOST_RECEIVERS = 10
 
 
 def _receivers(connection: Connection) -> Iterator[Finding]:
-    """Each that takes nothing; a line where there is none."""
-    down = list(queries.endpoints_down(connection))
-    for one in down[:_MOST_RECEIVERS]:
-        yield Finding(
-            f"{one['audience']} messages of firm {one['firm']}",
-            f"Their receiver has taken nothing since {shown(one['down_since'])}, and "
-            f"{one['waiting']} wait: {one['message']}",
-            "Nothing is lost; it is tried every few minutes, and what waits goes in order. See to "
-            "the receiver, or to its address in `passerelle firm list`.",
-            grave=False,
-        )
-    if len(down) > _MOST_RECEIVERS:
-        more = f"{len(down) - _MOST_RECEIVERS} more take nothing."
+    """Each for whom messages wait; a line where there is none."""
+    found = list(queries.receivers(connection))
+    for one in found[:_MOST_RECEIVERS]:
+        name = f"{one['audience']} messages of firm {one['firm']}"
+        yield Finding(name, *_receiver(one), grave=False)
+    if len(found) > _MOST_RECEIVERS:
+        more = f"Messages wait for {len(found) - _MOST_RECEIVERS} more."
         yield Finding("other receivers", more, "See the network between.", grave=False)
-    if not down:
+    if not found:
         yield Finding("receivers of messages")
+
+
+def _receiver(one: Row) -> tuple[str, str]:
+    """What is wrong, and what to do."""
+    address = f"`passerelle firm set {one['firm']} --{one['audience']}-url`"
+    if not one["listens"]:
+        return f"{one['waiting']} wait, and the address was taken away.", f"Give one: {address}."
+    if one["down_since"] is None:
+        wrong = f"Their receiver takes others and not {one['aside']} of them."
+        remedy = (
+            "`passerelle outcome list` shows which, by their tries. They are tried ever more "
+            f"seldom; {address} with the same address has them tried at once."
+        )
+    else:
+        wrong = (
+            f"Their receiver has taken nothing since {shown(one['down_since'])}, and "
+            f"{one['waiting']} wait: {one['message']}"
+        )
+        remedy = (
+            f"Nothing is lost; it is tried again at {shown(one['due_at'])} (UTC), and what waits "
+            f"goes in order. See to the receiver; {address} with the same or another address has "
+            "it tried at once."
+        )
+    return wrong, remedy
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

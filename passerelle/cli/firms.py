@@ -1,7 +1,9 @@
 """`passerelle firm`."""
 
 import sys
+from collections.abc import Callable
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import click
 
@@ -144,7 +146,7 @@ def rotate(
 @click.option("--alert-url", help="Where people are told of cases; empty: nowhere.")
 @click.option(
     "--webhook-secret-file",
-    type=click.File(encoding="utf-8", errors="replace"),
+    type=click.File(encoding="utf-8-sig", errors="replace"),
     help="Holds the secret that messages are signed with, `whsec_…`; while it is replaced two, the "
     "new one first, a line each. `-` for standard input.",
 )
@@ -157,7 +159,9 @@ def set_(
 ) -> None:
     """Change what is known of a firm; what is not given stays."""
     given = {Audience.OUTCOME: outcome_url, Audience.ALERT: alert_url}
-    urls = {audience: url.strip() for audience, url in given.items() if url is not None}
+    urls = {audience: url for audience, url in given.items() if url is not None}
+    if any(url and not url.strip() for url in urls.values()):
+        raise click.UsageError('An address is blank; "" is nowhere.')
     if connector is None and not urls and webhook_secret_file is None:
         raise click.UsageError("Nothing to change is given.")
     runtime = deployment.runtime()
@@ -167,6 +171,9 @@ def set_(
     if connector is not None:
         runtime.registration.set_firm(code, connector)
     click.echo(f"Firm {code} is changed.")
+    for audience, url in urls.items():
+        if not url:
+            click.echo(f"{audience} messages are told nowhere from now on; what waits is kept.")
 
 
 @firm.command(name="list")
@@ -192,14 +199,29 @@ def list_(*, as_json: bool) -> None:
 
 
 def _masked(row: Row, vault: Vault) -> Row:
-    keys = ("api_key", "subscription_key")
-    return {**row, **{key: row[key] and _mask(row[key], vault) for key in keys}}
+    masks = {
+        "api_key": _mask,
+        "subscription_key": _mask,
+        "outcome_url": _mask_url,
+        "alert_url": _mask_url,
+    }
+    return {**row, **{key: row[key] and _opened(row[key], vault, masks[key]) for key in masks}}
 
 
-def _mask(sealed: bytes, vault: Vault) -> str:
-    """Enough to tell two keys apart, and of a short one nothing."""
+def _opened(sealed: bytes, vault: Vault, mask: Callable[[str], str]) -> str:
     try:
-        key = vault.open(sealed)
+        return mask(vault.open(sealed))
     except VaultError:
         return "cannot be decrypted"
+
+
+def _mask(key: str) -> str:
+    """Enough to tell two keys apart, and of a short one nothing."""
     return f"…{key[-_SHOWN:]}" if len(key) >= _LONG_ENOUGH else "…"
+
+
+def _mask_url(url: str) -> str:
+    """Whom it leads to; what follows may be a secret."""
+    parts = urlsplit(url)
+    rest = "" if parts.path in {"", "/"} and not parts.query else "/…"
+    return f"{parts.scheme}://{parts.netloc}{rest}"

@@ -25,6 +25,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NO_ADDRESS = "A webhook address is a URL such as https://host/path, without user and fragment."
 
+# Of IPv6 nothing else is public; parts of the rest lead to IPv4 addresses in other ways.
+_UNICAST = ipaddress.ip_network("2000::/3")
 # Leads to the IPv4 address in its last four bytes.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -88,7 +90,7 @@ def host_of(url: str) -> tuple[str, int]:
         raise WebhookError(_NO_ADDRESS) from None
     # A user's name would carry a password into listings.
     odd = "@" in url or "#" in url or any(not one.isprintable() or one.isspace() for one in url)
-    if odd or not host or parts.scheme not in {"https", "http"}:
+    if odd or not host or port == 0 or parts.scheme not in {"https", "http"}:
         raise WebhookError(_NO_ADDRESS)
     return host, port or (443 if parts.scheme == "https" else 80)
 
@@ -117,4 +119,6 @@ def may_reach(address: str, networks: Collection[Network]) -> bool:
             carried = found.sixtofour
     if any(carried in network for network in networks):
         return True
+    if isinstance(carried, ipaddress.IPv6Address) and carried not in _UNICAST:
+        return False
     return carried.is_global and not carried.is_multicast

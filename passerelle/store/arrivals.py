@@ -20,6 +20,7 @@ from passerelle.store.cases import causes_of
 from passerelle.store.deployment import refused_events
 from passerelle.store.models import auxiliary_codes, entries, events, transitions
 from passerelle.store.outbox import RefusedEntry, tell_entries, tell_refused
+from passerelle.store.registry import code_key
 
 
 def seen_events(connection: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, bytes]:
@@ -237,12 +238,12 @@ def _told(raw: dict[str, Any], event_id: str | None, found: Sequence[Fault]) -> 
     if firm is None:
         return None
     return RefusedEntry(
-        firm=firm,
+        firm_key=code_key(firm),
         folder=_code(raw.get("folder")),
         entry_id=_code(entry.get("id")),
         revision=revision if type(revision) is int and 0 < revision <= _MOST_REVISIONS else None,
         event_id=event_id,
-        message=" ".join(f"{fault.path}: {fault.message}" for fault in found)[:_MESSAGE_LENGTH],
+        message="; ".join(f"{fault.path}: {fault.message}" for fault in found)[:_MESSAGE_LENGTH],
     )
 
 
@@ -254,16 +255,16 @@ def _code(value: object) -> str | None:
 
 
 def keep_refused(connection: Connection, rows: Iterable[Refused]) -> None:
-    """Keep refused events whole; one delivered again is counted, and the hub not told again."""
-    new: list[RefusedEntry] = []
-    for row in sorted(rows, key=lambda refused: refused.content_hash):
+    """Keep refused events whole; one delivered again is counted. The hub is told each time."""
+    in_order = sorted(rows, key=lambda refused: refused.content_hash)
+    for row in in_order:
         statement = upsert(refused_events).values(
             content_hash=row.content_hash,
             body=row.body,
             event_id=row.event_id,
             errors=row.errors,
         )
-        deliveries = connection.execute(
+        connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["content_hash"],
                 set_={
@@ -273,11 +274,9 @@ def keep_refused(connection: Connection, rows: Iterable[Refused]) -> None:
                     "errors": statement.excluded.errors,
                     "taken_in_at": None,
                 },
-            ).returning(refused_events.c.deliveries)
-        ).scalar_one()
-        if row.told is not None and deliveries == 1:
-            new.append(row.told)
-    tell_refused(connection, new)
+            )
+        )
+    tell_refused(connection, [row.told for row in in_order if row.told is not None])
 
 
 def mark_taken_in(connection: Connection, content_hashes: Collection[bytes]) -> None:

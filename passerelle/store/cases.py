@@ -166,7 +166,7 @@ def hold(connection: Connection, cause: Cause) -> int:
 
 
 def _tell_refused(connection: Connection, cause: Cause) -> None:
-    if cause.folder_id is not None:
+    if cause.folder_id is not None and cause.reason in PROBED:
         seen = {"state": FolderSeen.REFUSED, "reason": cause.reason, "message": cause.message}
         tell_folder(connection, cause.folder_id, seen)
 
@@ -304,7 +304,7 @@ UPDATE {table} held SET held_by = (
     SELECT min(c.id) FROM cases c
     WHERE {of} AND c.state = 'open' AND c.reason = ANY(:holding))
 WHERE held.held_by = :case_id
-RETURNING held.id, held.held_by
+RETURNING held.id, held.held_by, (SELECT reason FROM cases WHERE id = :case_id) AS reason
 """
 _OF_FIRM = text(_HAND_OVER.format(table="firms", of="c.firm_id = held.id AND c.folder_id IS NULL"))
 _OF_FOLDER = text(_HAND_OVER.format(table="folders", of="c.folder_id = held.id"))
@@ -344,9 +344,10 @@ def close_case(connection: Connection, case_id: int, ending: Ending) -> list[tup
         return []
     values = {"case_id": case_id, "holding": sorted(HOLDING)}
     connection.execute(_OF_FIRM, values)
-    for folder_id, held_by in connection.execute(_OF_FOLDER, values).all():
-        if held_by is None:
-            tell_folder(connection, folder_id, {"state": FolderSeen.REACHABLE})
+    for row in connection.execute(_OF_FOLDER, values).all():
+        # A person's word is not Loop's.
+        if row.held_by is None and row.reason in PROBED and ending.act is Act.HEALED:
+            tell_folder(connection, row.id, {"state": FolderSeen.REACHABLE})
     freed = connection.execute(
         text(
             "SELECT id FROM entries WHERE case_id = :case_id AND state = 'parked' AND NOT EXISTS "

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,55 +10,63 @@ from sqlalchemy import Connection, text
 
 from passerelle.store.outbox_models import Audience, MessageType
 
-MOST_OUTCOMES = 500
-"""In a message, contract section 8."""
-
 # Until nothing has come for a while, or the first has waited for long, outcomes gather.
 _QUIET_SECONDS, _LONGEST_SECONDS = 3.0, 30.0
 
-_UNTOLD = "o.firm_id = ep.firm_id AND o.sequence IS NULL AND o.id > ep.after_id"
-# Of an endpoint `ep`: whether what is untold makes a message by now.
-GATHERED = f"""EXISTS (
-    SELECT FROM (
-        SELECT count(*) AS n, min(o.at) AS first, max(o.at) AS latest FROM (
-            SELECT o.at FROM outcomes o WHERE ep.audience = 'outcome' AND {_UNTOLD}
-            ORDER BY o.id LIMIT {MOST_OUTCOMES}) o) gathered
-    WHERE n = {MOST_OUTCOMES} OR latest <= now() - interval '{_QUIET_SECONDS} s'
-       OR first <= now() - interval '{_LONGEST_SECONDS} s')"""  # noqa: S608 literals
-MAY_BE_TOLD = (
-    "ep.url IS NOT NULL AND (ep.due_at IS NULL OR ep.due_at <= now()) "
-    "AND (ep.lease_until IS NULL OR ep.lease_until <= now())"
-)
+# Of an endpoint `ep`, in order; by ranges of the indexes of what waits, since the planner takes
+# `firm_id = …` and the order of `id` for a walk through all there ever was.
+_UNTOLD = """(
+    SELECT o.firm_id, o.id, o.at FROM outcomes o
+    WHERE ep.audience = 'outcome' AND o.sequence IS NULL
+      AND (o.firm_id, o.id) > (ep.firm_id, ep.after_id) AND (o.firm_id, o.id) < (ep.firm_id + 1, 0)
+    ORDER BY o.firm_id, o.id LIMIT ep.most)"""
 _WAITS = "m.told_at IS NULL AND (m.due_at IS NULL OR m.due_at <= now())"
-HAS_WORK = (
-    f"(EXISTS (SELECT FROM messages m WHERE m.endpoint_id = ep.id AND {_WAITS}) OR {GATHERED})"
+_WAITING = f"""
+    SELECT {{columns}} FROM messages m
+    WHERE {_WAITS} AND (m.endpoint_id, m.id) > (ep.id, {{after}})
+      AND (m.endpoint_id, m.id) < (ep.id + 1, 0)
+    ORDER BY m.endpoint_id, m.id"""  # noqa: S608 idem
+
+# Whether what is untold makes a message by now.
+_GATHERED = f"""EXISTS (
+    SELECT FROM (
+        SELECT count(*) AS n, min(o.at) AS first, max(o.at) AS latest FROM {_UNTOLD} o) gathered
+    WHERE n = ep.most OR latest <= now() - interval '{_QUIET_SECONDS} s'
+       OR first <= now() - interval '{_LONGEST_SECONDS} s')"""  # noqa: S608 idem
+_IS_LISTENING = "ep.url IS NOT NULL AND (ep.due_at IS NULL OR ep.due_at <= now())"
+MAY_BE_TOLD = (
+    f"{_IS_LISTENING} AND (ep.lease_until IS NULL OR ep.lease_until <= now()) AND "
+    f"(({_WAITING.format(columns='m.id', after='0')} LIMIT 1) IS NOT NULL OR {_GATHERED})"
 )
+"""Something waits for it, and may be sent now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A claimed one. `secrets` are sealed; `failures`: how often in a row it took nothing."""
+    """One that is claimed under a lease. `url` and `secrets` are sealed; `failures`: how often in
+    a row it took nothing.
+    """
 
     id: int
+    lease: uuid.UUID
     firm_id: int
     firm: str
     connector: str | None
-    url: str
+    url: bytes
     secrets: bytes
     failures: int
     # The database's time when it was claimed.
     at: dt.datetime
 
 
-_CLAIM = text("""
+_CLAIM = text(f"""
 UPDATE endpoints ep SET lease = :lease, lease_until = now() + make_interval(secs => :seconds)
 FROM firms f
-WHERE ep.id = :id AND f.id = ep.firm_id AND ep.url IS NOT NULL AND f.webhook_secrets IS NOT NULL
+WHERE ep.id = :id AND f.id = ep.firm_id AND {_IS_LISTENING}
   AND (ep.lease_until IS NULL OR ep.lease_until <= now() OR ep.lease = :lease)
-  AND (ep.due_at IS NULL OR ep.due_at <= now())
-RETURNING ep.id, ep.firm_id, f.code AS firm, f.connector, ep.url, f.webhook_secrets AS secrets,
-    ep.failures, now() AS at
-""")
+RETURNING ep.id, ep.lease, ep.firm_id, f.code AS firm, f.connector, ep.url,
+    f.webhook_secrets AS secrets, ep.failures, now() AS at
+""")  # noqa: S608 idem
 
 
 def claim(
@@ -72,7 +81,7 @@ def claim(
 def release(connection: Connection, endpoint_id: int, lease: uuid.UUID) -> None:
     connection.execute(
         text(
-            "UPDATE endpoints SET lease = NULL, lease_until = NULL, rung_at = NULL "
+            "UPDATE endpoints SET lease = NULL, lease_until = NULL "
             "WHERE id = :id AND lease = :lease"
         ),
         {"id": endpoint_id, "lease": lease},
@@ -84,9 +93,8 @@ _PACK = text(f"""
 WITH packed AS MATERIALIZED (
     SELECT o.id, ep.firm_id, ep.id AS endpoint_id,
         ep.last_sequence + row_number() OVER (ORDER BY o.id) AS sequence
-    FROM endpoints ep JOIN LATERAL (
-        SELECT o.id FROM outcomes o WHERE {_UNTOLD} ORDER BY o.id LIMIT {MOST_OUTCOMES}) o ON true
-    WHERE ep.id = :id AND {GATHERED}
+    FROM endpoints ep CROSS JOIN LATERAL {_UNTOLD} o
+    WHERE ep.id = :id AND {_GATHERED}
 ), message AS (
     INSERT INTO messages (firm_id, endpoint_id, type, first_sequence, last_sequence)
     SELECT firm_id, endpoint_id, :type, min(sequence), max(sequence)
@@ -98,7 +106,7 @@ WITH packed AS MATERIALIZED (
 )
 UPDATE endpoints ep SET last_sequence = message.last_sequence
 FROM message WHERE ep.id = message.endpoint_id
-""")  # noqa: S608 literals
+""")  # noqa: S608 idem
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +126,41 @@ class Message:
     aside: bool
 
 
+_COLUMNS = (
+    "m.id, m.webhook_id, m.type, m.first_sequence, m.last_sequence, m.case_id, m.folder_id, "
+    "m.seen, m.created_at, m.failures, m.due_at IS NOT NULL AS aside"
+)
 _NEXT = text(f"""
-SELECT m.id, m.webhook_id, m.type, m.first_sequence, m.last_sequence, m.case_id, m.folder_id,
-    m.seen, m.created_at, m.failures, m.due_at IS NOT NULL AS aside
-FROM messages m WHERE m.endpoint_id = :id AND m.id > :after AND {_WAITS}
-ORDER BY m.id LIMIT 1
+SELECT m.* FROM endpoints ep CROSS JOIN LATERAL (
+    {_WAITING.format(columns=_COLUMNS, after=":after")} LIMIT :most) m
+WHERE ep.id = :id
 """)  # noqa: S608 idem
 
 
-def next_message(connection: Connection, endpoint_id: int, after: int = 0) -> Message | None:
-    """The oldest that waits behind the message `after`; made of what has gathered where none does.
+def next_message(connection: Connection, endpoint_id: int) -> Message | None:
+    """The oldest that waits. In the transaction that claims the endpoint."""
+    return next(iter(_waiting(connection, endpoint_id, after=0, most=1)), None)
 
-    For whoever has claimed the endpoint alone.
+
+def another_message(
+    connection: Connection, endpoint_id: int, after: int, tries: int
+) -> Message | None:
+    """One that waits behind the message `after`, another with each of the tries: several of them
+    may be such. In the transaction that claims the endpoint.
     """
-    values = {"id": endpoint_id, "after": after, "type": MessageType.OUTCOMES}
-    row = connection.execute(_NEXT, values).one_or_none()
-    # No sooner: while a receiver takes nothing, what is for it fills messages.
-    if row is None and connection.execute(_PACK, values).rowcount:
-        row = connection.execute(_NEXT, values).one_or_none()
-    return None if row is None else Message(**row._asdict() | {"type": MessageType(row.type)})
+    # Few: what gathers fills messages.
+    found = _waiting(connection, endpoint_id, after=after, most=tries.bit_length() + 1)
+    return found[tries % len(found)] if found else None
+
+
+def _waiting(connection: Connection, endpoint_id: int, *, after: int, most: int) -> list[Message]:
+    """So many at most; where fewer wait, one more is made of what has gathered, and no sooner."""
+    values = {"id": endpoint_id, "after": after, "most": most}
+    rows = connection.execute(_NEXT, values).all()
+    if len(rows) < most:
+        connection.execute(_PACK, {"id": endpoint_id, "type": MessageType.OUTCOMES})
+        rows = connection.execute(_NEXT, values).all()
+    return [Message(**row._asdict() | {"type": MessageType(row.type)}) for row in rows]
 
 
 _OUTCOMES = text("""
@@ -168,37 +192,72 @@ WHERE id = :id AND down_since IS NOT NULL
 """)
 
 
+# Here and below: the endpoint first, as whoever tells anew locks them.
 def note_told(connection: Connection, endpoint_id: int, message_id: int) -> None:
     """The receiver has it, and takes what comes."""
+    connection.execute(_UP, {"id": endpoint_id})
     connection.execute(
         text("UPDATE messages SET told_at = now(), due_at = NULL WHERE id = :id"),
         {"id": message_id},
     )
-    connection.execute(_UP, {"id": endpoint_id})
+
+
+_DOWN = text("""
+UPDATE endpoints SET down_since = coalesce(down_since, now()), message = :words,
+    failures = failures + 1, due_at = now() + make_interval(secs => :seconds)
+WHERE id = :id AND lease = :lease
+""")
 
 
 def note_failure(
-    connection: Connection, endpoint_id: int, message_id: int, words: str, seconds: float
+    connection: Connection, endpoint: Endpoint, message_id: int, words: str, seconds: float
 ) -> None:
-    """The receiver did not take it: it is left alone for a while, and nothing goes before this."""
-    connection.execute(
-        text("UPDATE messages SET failures = failures + 1 WHERE id = :id"), {"id": message_id}
-    )
-    connection.execute(
-        text(
-            "UPDATE endpoints SET down_since = coalesce(down_since, now()), message = :words, "
-            "failures = failures + 1, due_at = now() + make_interval(secs => :seconds) "
-            "WHERE id = :id"
-        ),
-        {"id": endpoint_id, "words": words, "seconds": seconds},
-    )
+    """The receiver did not take it: it is left alone for a while, and nothing goes before this.
+
+    Nothing of that where the lease is lost: there may be another address by now.
+    """
+    values = {"id": endpoint.id, "lease": endpoint.lease, "words": words, "seconds": seconds}
+    if connection.execute(_DOWN, values).rowcount:
+        connection.execute(
+            text("UPDATE messages SET failures = failures + 1 WHERE id = :id"), {"id": message_id}
+        )
+
+
+_HALVE = text("""
+WITH message AS (
+    UPDATE messages m SET last_sequence = (m.first_sequence + m.last_sequence) / 2,
+        webhook_id = gen_random_uuid()
+    FROM endpoints ep
+    WHERE m.id = :id AND ep.id = m.endpoint_id AND ep.last_sequence = m.last_sequence
+      AND m.first_sequence < m.last_sequence
+    RETURNING m.id, m.firm_id, m.endpoint_id, m.first_sequence, m.last_sequence
+), back AS (
+    UPDATE outcomes o SET sequence = NULL, message_id = NULL FROM message
+    WHERE o.firm_id = message.firm_id AND o.sequence > message.last_sequence
+)
+UPDATE endpoints ep SET last_sequence = message.last_sequence,
+    most = message.last_sequence - message.first_sequence + 1
+FROM message WHERE ep.id = message.endpoint_id
+""")
+
+
+def halve(connection: Connection, message_id: int) -> bool:
+    """The receiver calls a message too large: half of it waits to be packed anew, and messages to
+    come are no larger. False where it is one outcome, or others have been numbered since.
+
+    In the transaction that claims the endpoint.
+    """
+    return connection.execute(_HALVE, {"id": message_id}).rowcount == 1
 
 
 def set_aside(connection: Connection, message_id: int, seconds: float) -> None:
-    """The receiver takes others and not this one: it is tried again by itself."""
+    """The receiver takes others and not this one: it is tried again by itself.
+
+    From here on its failures are its own, and not the receiver's.
+    """
     connection.execute(
         text(
-            "UPDATE messages SET failures = failures + 1, "
+            "UPDATE messages SET failures = CASE WHEN due_at IS NULL THEN 1 ELSE failures + 1 END, "
             "due_at = now() + make_interval(secs => :seconds) WHERE id = :id"
         ),
         {"id": message_id, "seconds": seconds},
@@ -207,27 +266,55 @@ def set_aside(connection: Connection, message_id: int, seconds: float) -> None:
 
 _SET_URL = text("""
 INSERT INTO endpoints (firm_id, audience, url, after_id)
-SELECT :firm_id, :audience, CAST(:url AS text),
+SELECT :firm_id, :audience, CAST(:url AS bytea),
     (SELECT coalesce(max(id), 0) FROM outcomes WHERE firm_id = :firm_id)
 ON CONFLICT (firm_id, audience) DO UPDATE SET url = excluded.url, due_at = NULL, failures = 0,
-    down_since = NULL, message = NULL
+    down_since = NULL, message = NULL, lease = NULL, lease_until = NULL
+""")
+_AT_ONCE = text("""
+UPDATE messages m SET failures = 0, due_at = NULL FROM endpoints ep
+WHERE ep.id = m.endpoint_id AND ep.firm_id = :firm_id AND ep.audience = :audience
+  AND m.told_at IS NULL AND m.due_at IS NOT NULL
 """)
 
 
-def set_url(connection: Connection, firm_id: int, audience: Audience, url: str | None) -> bool:
-    """Where a firm's audience is told from now on; None: nowhere, and what waits is kept.
+def set_url(connection: Connection, firm_id: int, audience: Audience, url: bytes | None) -> bool:
+    """Where a firm's audience is told from now on, at once; None: nowhere, and what waits is kept.
 
     Whether it was told nowhere before.
     """
     values = {"firm_id": firm_id, "audience": audience, "url": url}
     before = connection.execute(
         text(
-            "SELECT url FROM endpoints WHERE firm_id = :firm_id AND audience = :audience FOR UPDATE"
+            "SELECT url FROM endpoints WHERE firm_id = :firm_id AND audience = :audience "
+            "FOR NO KEY UPDATE"
         ),
         values,
     ).scalar_one_or_none()
     connection.execute(_SET_URL, values)
+    connection.execute(_AT_ONCE, values)
     return before is None
+
+
+def reseal(connection: Connection, firm_id: int, again: Callable[[bytes], bytes]) -> None:
+    """What is sealed of a firm's endpoints, sealed again."""
+    rows = connection.execute(
+        text(
+            "SELECT id, url FROM endpoints WHERE firm_id = :firm_id AND url IS NOT NULL "
+            "ORDER BY id FOR NO KEY UPDATE"
+        ),
+        {"firm_id": firm_id},
+    ).all()
+    for row in rows:
+        connection.execute(
+            text("UPDATE endpoints SET url = :url WHERE id = :id"),
+            {"id": row.id, "url": again(row.url)},
+        )
+    secrets = connection.execute(
+        text("SELECT webhook_secrets FROM firms WHERE id = :id"), {"id": firm_id}
+    ).scalar_one()
+    if secrets is not None:
+        set_secrets(connection, firm_id, again(secrets))
 
 
 def set_secrets(connection: Connection, firm_id: int, sealed: bytes) -> None:
@@ -250,17 +337,18 @@ def hubs(connection: Connection, firm: str | None) -> list[int]:
         text(
             "SELECT f.id FROM firms f JOIN endpoints ep ON ep.firm_id = f.id "
             "WHERE ep.audience = 'outcome' AND ep.url IS NOT NULL "
-            "AND (CAST(:firm AS text) IS NULL OR f.code = :firm) ORDER BY f.id FOR UPDATE OF ep"
+            "AND (CAST(:firm AS text) IS NULL OR f.code = :firm) ORDER BY f.id"
         ),
         {"firm": firm},
     )
     return list(rows.scalars())
 
 
+# By when it was told, since it may have waited for long.
 _AGAIN = text("""
 UPDATE messages m SET told_at = NULL, failures = 0, due_at = NULL FROM endpoints ep
 WHERE ep.id = m.endpoint_id AND ep.firm_id = :firm_id AND ep.audience = 'outcome'
-  AND m.created_at >= :since
+  AND (m.told_at >= :since OR m.told_at IS NULL)
 """)
 _UNTOLD_SINCE = text("""
 SELECT count(*) AS outcomes, min(id) - 1 AS before_id FROM outcomes
@@ -279,7 +367,6 @@ class Replayed:
 def replay(connection: Connection, firm_id: int, since: dt.datetime) -> Replayed:
     """Tell a firm's hub again what it was told since, and what it was not; at once."""
     values = {"firm_id": firm_id, "since": since}
-    again = connection.execute(_AGAIN, values)
     untold = connection.execute(_UNTOLD_SINCE, values).one()
     connection.execute(
         text(
@@ -289,6 +376,7 @@ def replay(connection: Connection, firm_id: int, since: dt.datetime) -> Replayed
         ),
         {"firm_id": firm_id, "before_id": untold.before_id},
     )
+    again = connection.execute(_AGAIN, values)
     return Replayed(again.rowcount, untold.outcomes)
 
 

@@ -14,12 +14,17 @@ from sqlalchemy import Connection, text
 
 from passerelle.domain.states import TOLD
 from passerelle.store.columns import listed
-from passerelle.store.outbox_models import Audience, MessageType
+from passerelle.store.outbox_models import MessageType
 
+# An entry that was sent to see whether a refusal is over, and was refused again, is where it was.
 _ENTRIES = text(f"""
 INSERT INTO outcomes (firm_id, entry, state, reason, message, case_id)
-SELECT firm_id, id, state, reason, message, case_id FROM entries
-WHERE id = ANY(:ids) AND state IN {listed(sorted(TOLD))} ORDER BY id
+SELECT e.firm_id, e.id, e.state, e.reason, e.message, e.case_id FROM entries e
+WHERE e.id = ANY(:ids) AND e.state IN {listed(sorted(TOLD))} AND (e.state <> 'parked'
+    OR (e.state, e.reason, e.message, e.case_id) IS DISTINCT FROM (
+        SELECT (o.state, o.reason, o.message, o.case_id) FROM outcomes o
+        WHERE o.entry = e.id ORDER BY o.id DESC LIMIT 1))
+ORDER BY e.id
 """)  # noqa: S608 literals
 
 
@@ -30,9 +35,12 @@ def tell_entries(connection: Connection, ids: Sequence[int]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RefusedEntry:
-    """What the hub calls an entry that was refused at the door, as far as it can be read."""
+    """What the hub calls an entry that was refused at the door, as far as it can be read.
 
-    firm: str
+    `firm_key`: as `registry.code_key` makes it, since that firm's hub wrote its code otherwise.
+    """
+
+    firm_key: str
     folder: str | None
     entry_id: str | None
     revision: int | None
@@ -43,7 +51,7 @@ class RefusedEntry:
 _REFUSED = text("""
 INSERT INTO outcomes (firm_id, folder, entry_id, revision, event_id, state, reason, message)
 SELECT id, :folder, :entry_id, :revision, :event_id, 'refused', 'invalid', :message
-FROM firms WHERE code = :firm AND registered_at IS NOT NULL
+FROM firms WHERE code_key = :firm_key AND registered_at IS NOT NULL
 """)
 
 
@@ -54,24 +62,18 @@ def tell_refused(connection: Connection, refused: Iterable[RefusedEntry]) -> Non
         connection.execute(_REFUSED, rows)
 
 
-_MESSAGE = """
-INSERT INTO messages (firm_id, endpoint_id, type, {column}, seen)
-SELECT told.firm_id, ep.id, CAST(:type AS text), told.id, CAST(:seen AS jsonb)
-FROM {table} told JOIN endpoints ep ON ep.firm_id = told.firm_id
-WHERE told.id = ANY(:ids) AND ep.audience = :audience AND ep.url IS NOT NULL ORDER BY told.id
-"""
-_CASE = text(_MESSAGE.format(table="cases", column="case_id"))
-_FOLDER = text(_MESSAGE.format(table="folders", column="folder_id"))
+_CASE = text("""
+INSERT INTO messages (firm_id, endpoint_id, type, case_id, seen)
+SELECT c.firm_id, ep.id, :type, c.id,
+    jsonb_build_object('state', c.state, 'closed_at', c.closed_at)
+FROM cases c JOIN endpoints ep ON ep.firm_id = c.firm_id
+WHERE c.id = ANY(:ids) AND ep.audience = 'alert' AND ep.url IS NOT NULL ORDER BY c.id
+""")
 
 
 def tell_case(connection: Connection, case_id: int, type_: MessageType) -> None:
-    """Something about a case; it goes as it stands when it is sent."""
-    _tell_cases(connection, [case_id], type_)
-
-
-def _tell_cases(connection: Connection, ids: Sequence[int], type_: MessageType) -> None:
-    values = {"ids": list(ids), "type": type_, "audience": Audience.ALERT, "seen": None}
-    connection.execute(_CASE, values)
+    """Something about a case, in the state that it is in now."""
+    connection.execute(_CASE, {"ids": [case_id], "type": type_})
 
 
 class FolderSeen(enum.StrEnum):
@@ -82,10 +84,21 @@ class FolderSeen(enum.StrEnum):
     CHECKED = "checked"
 
 
+# What the hub was told last of a folder is not told again; what a check found always is.
+_FOLDER = text("""
+INSERT INTO messages (firm_id, endpoint_id, type, folder_id, seen)
+SELECT fo.firm_id, ep.id, 'folder.state', fo.id, seen
+FROM folders fo JOIN endpoints ep ON ep.firm_id = fo.firm_id, CAST(:seen AS jsonb) seen
+WHERE fo.id = :folder_id AND ep.audience = 'outcome' AND ep.url IS NOT NULL AND (
+    seen ->> 'state' = 'checked' OR seen IS DISTINCT FROM (
+        SELECT m.seen FROM messages m WHERE m.folder_id = fo.id AND m.seen ->> 'state' <> 'checked'
+        ORDER BY m.id DESC LIMIT 1))
+""")
+
+
 def tell_folder(connection: Connection, folder_id: int, seen: Mapping[str, Any]) -> None:
     """What was seen of a folder: its `state` and what belongs to that."""
-    values = {"ids": [folder_id], "type": MessageType.FOLDER_STATE, "audience": Audience.OUTCOME}
-    connection.execute(_FOLDER, values | {"seen": Jsonb(dict(seen))})
+    connection.execute(_FOLDER, {"folder_id": folder_id, "seen": Jsonb(dict(seen))})
 
 
 _REMIND = text("""
@@ -100,13 +113,35 @@ def remind(connection: Connection) -> None:
     """Tell once more of cases that have been open for a day."""
     open_for_long = list(connection.execute(_REMIND).scalars())
     if open_for_long:
-        _tell_cases(connection, open_for_long, MessageType.CASE_REMINDER)
+        values = {"ids": open_for_long, "type": MessageType.CASE_REMINDER}
+        connection.execute(_CASE, values)
 
 
-def tell_open_cases(connection: Connection, firm_id: int) -> None:
-    """All that a firm has open, to whoever has just been named to be told."""
-    ids = connection.execute(
-        text("SELECT id FROM cases WHERE firm_id = :firm_id AND state = 'open'"),
+# What is open, and waits to be told already, is told once; what was told to be open, and was
+# closed while nobody was told, is told to be over.
+_STANDING = text("""
+INSERT INTO messages (firm_id, endpoint_id, type, case_id, seen)
+SELECT c.firm_id, ep.id, CASE WHEN c.state = 'open' THEN 'case.opened' ELSE 'case.healed' END, c.id,
+    jsonb_build_object('state', c.state, 'closed_at', c.closed_at)
+FROM cases c JOIN endpoints ep ON ep.firm_id = c.firm_id AND ep.audience = 'alert'
+LEFT JOIN LATERAL (
+    SELECT m.type, m.told_at FROM messages m
+    WHERE m.endpoint_id = ep.id AND m.case_id = c.id ORDER BY m.id DESC LIMIT 1) latest ON true
+WHERE c.firm_id = :firm_id AND CASE WHEN c.state = 'open'
+    THEN latest.type IS DISTINCT FROM 'case.opened' OR latest.told_at IS NOT NULL
+    ELSE latest.type <> 'case.healed' END
+ORDER BY c.id
+""")
+
+
+def tell_standing(connection: Connection, firm_id: int) -> None:
+    """How a firm's cases stand, to whoever has just been named to be told."""
+    connection.execute(_STANDING, {"firm_id": firm_id})
+    connection.execute(
+        text(
+            "UPDATE cases SET remind_at = now() + interval '1 day' WHERE id IN ("
+            "SELECT id FROM cases WHERE firm_id = :firm_id AND state = 'open' "
+            "ORDER BY id FOR NO KEY UPDATE)"
+        ),
         {"firm_id": firm_id},
     )
-    _tell_cases(connection, list(ids.scalars()), MessageType.CASE_OPENED)

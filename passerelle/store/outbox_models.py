@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
@@ -47,12 +48,14 @@ endpoints = Table(
     id_(),
     Column("firm_id", BigInteger, ForeignKey("firms.id"), nullable=False),
     Column("audience", Text, nullable=False),
-    # None: nobody is told until there is one again.
-    Column("url", Text),
+    # Sealed, as an address may be a secret. None: nobody is told until there is one again.
+    Column("url", LargeBinary),
     # Outcomes up to this id came before anybody wanted to hear of them.
     Column("after_id", BigInteger, nullable=False, server_default="0"),
     # The latest outcome that stands in a message.
     Column("last_sequence", BigInteger, nullable=False, server_default="0"),
+    # Outcomes in a message, at most; fewer once a message was too large.
+    Column("most", Integer, nullable=False, server_default=text("500")),
     # One message at a time.
     Column("lease", Uuid),
     time("lease_until"),
@@ -77,8 +80,8 @@ messages = Table(
     # Equal each time it is sent.
     Column("webhook_id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
     Column("type", Text, nullable=False),
-    # What it carries: outcomes from one number to another; a case as it stands when it is sent; or
-    # what was seen of a folder.
+    # What it carries: outcomes from one number to another; a case, with what was `seen` of it then
+    # and as it stands otherwise; or what was seen of a folder.
     Column("first_sequence", BigInteger),
     Column("last_sequence", BigInteger),
     Column("case_id", BigInteger),
@@ -98,8 +101,10 @@ messages = Table(
     CheckConstraint("(type = 'entries.outcome') = (first_sequence IS NOT NULL)", name="outcomes"),
     CheckConstraint("(first_sequence IS NULL) = (last_sequence IS NULL)", name="sequences"),
     CheckConstraint("(type LIKE 'case.%') = (case_id IS NOT NULL)", name="case"),
-    CheckConstraint(
-        "(type = 'folder.state') = (folder_id IS NOT NULL AND seen IS NOT NULL)", name="folder"
+    CheckConstraint("(type = 'folder.state') = (folder_id IS NOT NULL)", name="folder"),
+    CheckConstraint("(first_sequence IS NULL) = (seen IS NOT NULL)", name="seen"),
+    Index(
+        "ix_messages_folder_id", "folder_id", "id", postgresql_where=text("folder_id IS NOT NULL")
     ),
     Index("ix_messages_waiting", "endpoint_id", "id", postgresql_where=text("told_at IS NULL")),
 )

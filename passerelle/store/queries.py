@@ -188,10 +188,13 @@ def questions(connection: Connection, entry: int) -> Iterator[Row]:
 
 
 _CASES = """
-SELECT c.id, c.scope, f.code AS firm, fo.code AS folder, c.reason, c.message,
+SELECT c.id, c.scope, f.code AS firm, fo.code AS folder, one.entry_id, one.revision,
+       one.id AS entry, c.reason, c.message,
        (SELECT count(*) FROM entries e WHERE e.case_id = c.id) AS held,
        c.state, c.opened_at, c.closed_at, c.last_probe_at, c.probe_at, c.probe_entry, f.connector
 FROM cases c JOIN firms f ON f.id = c.firm_id LEFT JOIN folders fo ON fo.id = c.folder_id
+LEFT JOIN entries one ON c.scope = 'entry'
+    AND one.id = CAST(substring(c.cause FROM '^entry ([0-9]+)$') AS bigint)
 """
 
 
@@ -260,14 +263,22 @@ def entry_outcomes(connection: Connection, entry: int) -> Iterator[Row]:
     return _rows(connection, _TOLD.format(which="o.entry = :entry"), entry=entry)
 
 
-def endpoints_down(connection: Connection) -> Iterator[Row]:
-    """Receivers that take nothing, those the longest first."""
+def receivers(connection: Connection) -> Iterator[Row]:
+    """Of whom messages wait for some reason: `down_since`, with what words, and when it is tried
+    next; how many messages wait in all (`waiting`), and how many are not taken by who takes others
+    (`aside`). `listens` False: its address was taken away.
+    """
     return _rows(
         connection,
-        "SELECT f.code AS firm, ep.audience, ep.down_since, ep.message, "
-        "(SELECT count(*) FROM messages m WHERE m.endpoint_id = ep.id AND m.told_at IS NULL) "
-        "AS waiting FROM endpoints ep JOIN firms f ON f.id = ep.firm_id "
-        "WHERE ep.down_since IS NOT NULL AND ep.url IS NOT NULL ORDER BY ep.down_since",
+        """
+        SELECT f.code AS firm, ep.audience, ep.url IS NOT NULL AS listens, ep.down_since,
+               ep.message, ep.due_at, m.waiting, m.aside
+        FROM endpoints ep JOIN firms f ON f.id = ep.firm_id CROSS JOIN LATERAL (
+            SELECT count(*) AS waiting, count(m.due_at) AS aside FROM messages m
+            WHERE m.endpoint_id = ep.id AND m.told_at IS NULL) m
+        WHERE ep.down_since IS NOT NULL OR m.aside > 0 OR (ep.url IS NULL AND m.waiting > 0)
+        ORDER BY ep.down_since
+        """,
     )
 
 

@@ -11,7 +11,7 @@ from passerelle.store.claims import (
     LEAST_RECENT,
     RUNG_APART,
 )
-from passerelle.store.endpoints import HAS_WORK, MAY_BE_TOLD
+from passerelle.store.endpoints import MAY_BE_TOLD
 from passerelle.store.pauses import MAY_CALL, PACE
 from passerelle.store.probes import IS_DUE, IS_OVER, IS_PROBED
 from passerelle.store.questions import MAY_ASK
@@ -167,7 +167,7 @@ def folders_to_refresh(connection: Connection) -> list[int]:
 _TELL = text(f"""
 WITH due AS MATERIALIZED (
     SELECT ep.id FROM endpoints ep
-    WHERE {MAY_BE_TOLD} AND {HAS_WORK}
+    WHERE {MAY_BE_TOLD}
       AND (ep.rung_at IS NULL OR ep.rung_at <= now() - make_interval(secs => :apart))
     ORDER BY ep.rung_at NULLS FIRST, ep.id LIMIT :most FOR NO KEY UPDATE OF ep SKIP LOCKED)
 UPDATE endpoints SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id

@@ -116,7 +116,6 @@ class Office:
             read_table("remedies"),
             chance,
             shop.stop,
-            60.0,
             checkpoint,
         )
 
@@ -146,3 +145,19 @@ class Office:
         self.shop.execute("UPDATE endpoints SET due_at = now() WHERE due_at > now()")
         self.shop.execute("UPDATE messages SET due_at = now() WHERE due_at > now()")
         return float(row["s"])
+
+
+def come_and_go(shop: Workshop, count: int, firm: str = FIRM) -> None:
+    """So many outcomes of entries that never came."""
+    shop.execute(
+        "INSERT INTO outcomes (firm_id, folder, entry_id, revision, state) "
+        "SELECT f.id, 'F', 'e' || n, 1, 'missing' FROM firms f, generate_series(1, :count) n "
+        "WHERE f.code = :firm ORDER BY n",
+        count=count,
+        firm=firm,
+    )
+
+
+def check_order(receiver: Receiver, count: int) -> None:
+    """So many outcomes were told, in order, none twice and none left out."""
+    assert [one["sequence"] for one in receiver.outcomes] == [*range(1, count + 1)]

@@ -29,6 +29,7 @@ FORBIDDEN = [
     *("::1", "::", "fe80::1", "fe80::1%eth0", "ff02::1", "fc00::1"),
     # Addresses that carry another one.
     *("::ffff:127.0.0.1", "::ffff:192.168.1.1", "64:ff9b::7f00:1", "2002:7f00:1::"),
+    *("::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::a00:1", "fec0::1"),
     *("2001:0:7f00:1::", "localhost", "", "8.8.8.8.8"),
 ]
 
@@ -72,7 +73,12 @@ def test_host_and_port_of_an_address(url: str, host: str, port: int) -> None:
     [
         *("", "hub.example", "//hub.example", "ftp://hub.example/", "https://", "https:///in"),
         *("https://user:password@hub.example/", "https://user@hub.example", "https://hub/#top"),
-        *("https://hub.example:port/", "https://hub.example:99999/", "https://[::1/"),
+        *(
+            "https://hub.example:port/",
+            "https://hub.example:99999/",
+            "https://hub.example:0/",
+            "https://[::1/",
+        ),
         *("https://hub example/", "https://hub.example/\n", "file:///etc/passwd"),
         "https://public.example\\@10.0.0.1/",
     ],
