@@ -1,6 +1,7 @@
 """One trial: real workers under every fault and many kills; then peace, and a look at the books."""
 
 import contextlib
+import random
 import subprocess
 import time
 from collections import Counter
@@ -14,12 +15,16 @@ from sqlalchemy import text
 from chaos.incidents import Incidents
 from chaos.plan import DELIVERIES, UPKEEP, Incident, Kill, Plan, Slice
 from chaos.story import story_of
+from chaos.told import untrue
 from chaos.verdict import wrongs
 from passerelle.registration import FolderTerms
 from passerelle.store.case_history import Act
 from passerelle.store.cases import Ending
+from passerelle.store.outbox_models import Audience
 from passerelle.store.revisions import end_case
 from support.broker import running_broker
+from support.raw_server import response
+from support.receiver import SECRET, TAKEN, Receiver, receiving
 from support.servers import Servers
 from support.simulator import until
 from support.stack import QUICK, Stack, running_stack
@@ -28,9 +33,15 @@ _SETTINGS = QUICK | {
     "PASSERELLE_VERIFY": "1",
     "PASSERELLE_PACE_START": "50",
     "PASSERELLE_PACE_MAX": "50",
+    "PASSERELLE_WEBHOOK_NETWORKS": "127.0.0.0/8",
     # A worker that finds its bytecode starts in a second, and they start often.
     "PYTHONDONTWRITEBYTECODE": "",
 }
+_NOT_TAKEN = (
+    response("500 Internal Server Error"),
+    response("413 Content Too Large"),
+    b"\x00 garbage\r\n\r\n",
+)
 _PATIENCE = 240.0
 _FAULTY_SECONDS = 20.0
 _TOLD = 5
@@ -72,19 +83,21 @@ def run(plan: Plan, servers: Servers, template: str) -> Result:
     scenario = {"import_ms": 50, "seed": plan.seed, "faults": list(plan.faults)}
     settings = _SETTINGS | {"PASSERELLE_BATCH_LINES": str(plan.batch_lines)}
     with (
+        receiving() as hub,
         running_broker() as broker,
         running_stack(
             replace(servers, broker_url=broker.url), template, scenario, **settings
         ) as stack,
     ):
-        return _Trial(plan, stack, Incidents(stack, servers, broker)).run()
+        return _Trial(plan, stack, Incidents(stack, servers, broker), hub).run()
 
 
 class _Trial:
-    def __init__(self, plan: Plan, stack: Stack, incidents: Incidents) -> None:
+    def __init__(self, plan: Plan, stack: Stack, incidents: Incidents, hub: Receiver) -> None:
         self._plan = plan
         self._stack = stack
         self._incidents = incidents
+        self._hub = hub
         self._starts: Counter[str] = Counter()
         self._nudged = 0.0
         self._result = Result(plan.seed)
@@ -125,6 +138,11 @@ class _Trial:
     def _register(self) -> None:
         for firm in {folder.firm: None for folder in self._plan.folders}:
             self._stack.add_firm(firm)
+            urls = {Audience.OUTCOME: self._hub.url}
+            self._stack.runtime.subscribing.set_firm(firm, urls, SECRET)
+        # One message in two is not taken, one way or the other.
+        chance = random.Random(self._plan.seed)
+        self._hub.answer = lambda _: chance.choice([TAKEN, TAKEN, TAKEN, *_NOT_TAKEN])
         for folder in self._plan.folders:
             if folder.registered:
                 self._stack.runtime.registration.add_folder(folder.firm, folder.code, FolderTerms())
@@ -212,6 +230,7 @@ class _Trial:
         for rule in self._stack.loop.faults():
             self._result.fired[rule["fault"]] += rule["fired"]
         self._stack.loop.set_faults()
+        self._hub.answers(TAKEN)
         # What lands now shows that Loop can be asked again.
         self._stack.runtime.intake.take_in(self._plan.last)
 
@@ -226,6 +245,13 @@ class _Trial:
             return {row["state"]: row["count"] for row in rows}
 
         until(left, lambda found: not found, _PATIENCE, every=0.5)
+        until(self._untold, lambda count: not count, _PATIENCE, every=0.5)
+
+    def _untold(self) -> int:
+        self._time_passes()
+        return self._count("told_at IS NULL", "messages") + self._count(
+            "sequence IS NULL", "outcomes"
+        )
 
     def _time_passes(self) -> None:
         """What is put off for long is due now; how long absence has to last stays as it is."""
@@ -250,7 +276,10 @@ class _Trial:
         result, stack = self._result, self._stack
         rows = {
             row["entry_id"]: row
-            for row in stack.rows("SELECT id, entry_id, state, reason FROM entries")
+            for row in stack.rows(
+                "SELECT e.id, e.entry_id, e.state, e.reason, f.code AS firm "
+                "FROM entries e JOIN firms f ON f.id = e.firm_id"
+            )
         }
         states = Counter(row["state"] for row in rows.values())
         result.entries, result.synced = len(rows), states["synced"]
@@ -264,6 +293,7 @@ class _Trial:
         ]
         if len(found) > _TOLD:
             result.wrong.append(f"and {len(found) - _TOLD} more")
+        result.wrong += untrue(self._hub, rows)
 
 
 # With the hub's id of the entry that a case is about, where it is about one.
@@ -293,6 +323,10 @@ WHERE a.entry = e.id AND a.closed_at IS NULL
         "UPDATE imports SET ended_at = sent_at + interval '5 s' "
         "WHERE status = 3 AND ended_at > sent_at + interval '5 s'"
     ),
+    text("UPDATE endpoints SET due_at = now() WHERE due_at > now() + interval '3.5 s'"),
+    # Whoever holds it has not sent anything for a while.
+    text("UPDATE endpoints SET lease_until = now() WHERE lease_until < now() + interval '110 s'"),
+    text("UPDATE messages SET due_at = now() WHERE due_at > now() + interval '3.5 s'"),
     text("UPDATE outages SET probe_at = now() WHERE probe_at > now() + interval '3.5 s'"),
     text(
         "UPDATE entries SET read_again_at = now() WHERE read_again_at > now() + interval '1000 s'"
