@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from sqlalchemy import Engine
@@ -22,6 +22,7 @@ from passerelle.healing import Healing
 from passerelle.intake import Intake
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Loop
+from passerelle.meter import Counted, Key, Meter
 from passerelle.preflight import Preflight
 from passerelle.prerequisites import Prerequisites
 from passerelle.probing import Probing
@@ -31,6 +32,7 @@ from passerelle.registration import Registration
 from passerelle.remediation import Remediation
 from passerelle.restoring import Restoring
 from passerelle.settling import Settling
+from passerelle.store import figures
 from passerelle.store.engine import make_engine
 from passerelle.store.vault import Vault
 from passerelle.subscribing import Subscribing
@@ -103,7 +105,18 @@ class Runtime:
             self.settings.loop_url,
             send_seconds=self.settings.send_seconds,
             call_seconds=self.settings.call_seconds,
+            told=lambda route, result, seconds: self.meter.count(
+                "loop_request", seconds, route=route, result=result
+            ),
         )
+
+    @cached_property
+    def meter(self) -> Meter:
+        return Meter(self._store_figures)
+
+    def _store_figures(self, counted: Mapping[Key, Counted]) -> None:
+        with self.engine.begin() as connection:
+            figures.add(connection, counted)
 
     @cached_property
     def lookup(self) -> Lookup:
@@ -259,7 +272,7 @@ class Runtime:
 
     @cached_property
     def upkeep(self) -> Upkeep:
-        return Upkeep(self.engine, self._chance, self.supposing)
+        return Upkeep(self.engine, self._chance, self.supposing, self.meter)
 
     @cached_property
     def supposing(self) -> Supposing:

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from passerelle.domain.backoff import ASK_FIRST
 from passerelle.domain.states import State
+from passerelle.meter import Meter
 from passerelle.observe import log
 from passerelle.store import outages, sweep
 from passerelle.store.crashes import crashed
@@ -44,10 +45,13 @@ class Bells:
 
 
 class Upkeep:
-    def __init__(self, engine: Engine, chance: Callable[[], float], supposing: Supposing) -> None:
+    def __init__(
+        self, engine: Engine, chance: Callable[[], float], supposing: Supposing, meter: Meter
+    ) -> None:
         self._engine = engine
         self._chance = chance
         self._supposing = supposing
+        self._meter = meter
 
     def sweep(self) -> Bells:
         """One look at everything that waits. Several at once share the work."""
@@ -93,6 +97,7 @@ class Upkeep:
                 crashed(connection, entries, self._chance())
         if entries:
             log.warning("a lease ran out", entries=len(entries), after_mark=bool(marked))
+            self._meter.count("lease_ran_out", stage="after_mark" if marked else "before_mark")
         return bool(entries)
 
 

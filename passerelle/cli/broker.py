@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -52,14 +53,22 @@ class Broker:
         """Bells for folders with something to do; where none can be rung, upkeep finds them."""
         ring_for_folders(self._app, folders)
 
+    def queues(self) -> dict[str, int]:
+        """How many messages wait in each queue."""
+        with self._app.connection_for_write() as connection:
+            return self._queues(connection)
+
+    def _queues(self, connection: Any) -> dict[str, int]:
+        connection.ensure_connection(max_retries=1, timeout=5)
+        with connection.channel() as channel:
+            return {
+                name: self._app.amqp.queues[name](channel).queue_declare().message_count
+                for name in QUEUES
+            }
+
     def look(self) -> Traffic:
         with self._app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=5)
-            with connection.channel() as channel:
-                queues = {
-                    name: self._app.amqp.queues[name](channel).queue_declare().message_count
-                    for name in QUEUES
-                }
+            queues = self._queues(connection)
             try:
                 pongs = self._app.control.ping(timeout=_ANSWER_SECONDS, connection=connection)
             # Redis reads on where its memory is full, or a replica is not there.

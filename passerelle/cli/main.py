@@ -30,6 +30,7 @@ _COMMANDS = {
     "intake": ("passerelle.cli.intake:intake", "Events that were refused at the door."),
     "status": ("passerelle.cli.status:status", "Counts, age of what waits, queues, workers."),
     "doctor": ("passerelle.cli.doctor:doctor", "Try everything; say what is wrong."),
+    "metrics": ("passerelle.cli.metrics:metrics", "Figures for Prometheus."),
     "simulator": ("passerelle.cli.simulator:simulator", "A stand-in for Cegid Loop."),
 }
 

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from passerelle import wire
-from passerelle.domain.outcome import Answer, Sort
+from passerelle.domain.outcome import Answer, Failure, Sort
 from passerelle.domain.states import Reason
 from passerelle.domain.text import normalise
 from passerelle.loop_api.refusals import (
@@ -36,6 +36,13 @@ class Exchange:
     failure: str = ""
     # Whether any byte of the request was written.
     written: bool = True
+
+    @property
+    def result(self) -> str:
+        """In one word of few: an HTTP status, or why there is none."""
+        if self.status is not None:
+            return str(self.status)
+        return self.failure.name.lower() if isinstance(self.failure, Failure) else "failed"
 
 
 _NOT_JSON = object()

@@ -135,12 +135,23 @@ class EntryFilter:
 
 
 class Loop:
-    """Calls Loop; every call ends in an answer, none raises. One session a thread."""
+    """Calls Loop; every call ends in an answer, none raises. One session a thread.
 
-    def __init__(self, base_url: str, *, send_seconds: float, call_seconds: float) -> None:
+    `told` is called with route, result (an HTTP status or a `Failure`'s name) and seconds of each.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        send_seconds: float,
+        call_seconds: float,
+        told: Callable[[str, str, float], None] = lambda *_: None,
+    ) -> None:
         self._base_url = base_url
         self._send_seconds = send_seconds
         self._call_seconds = call_seconds
+        self._told = told
         self._local = threading.local()
 
     def post_import(self, credentials: Credentials, body: bytes, started: float) -> Answer:
@@ -266,7 +277,21 @@ class Loop:
         body: bytes | None = None,
         started: float | None = None,
     ) -> Exchange:
-        start = wire.now() if started is None else started
+        began = wire.now()
+        exchange = self._exchange(
+            route, credentials, query, body, began if started is None else started
+        )
+        self._told(route, exchange.result, wire.now() - began)
+        return exchange
+
+    def _exchange(
+        self,
+        route: str,
+        credentials: Credentials,
+        query: Mapping[str, str] | None,
+        body: bytes | None,
+        start: float,
+    ) -> Exchange:
         end_by = start + self._call_seconds
         with wire.calling(start + self._send_seconds, end_by) as call:
             try:

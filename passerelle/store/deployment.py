@@ -5,13 +5,14 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     Integer,
     LargeBinary,
     Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from passerelle.store import case_history, models, outbox_models, referential_models
 from passerelle.store.columns import id_, metadata, since, time
@@ -19,6 +20,7 @@ from passerelle.store.columns import id_, metadata, since, time
 __all__ = [
     "case_history",
     "database_identity",
+    "figures",
     "metadata",
     "missing_entries",
     "models",
@@ -57,6 +59,18 @@ refused_events = Table(
     since("last_received_at"),
     # When a retry took it in after all.
     time("taken_in_at"),
+)
+
+# What processes have counted; see `passerelle/meter.py`.
+figures = Table(
+    "figures",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("labels", JSONB, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    # Of each duration alone, the last for all that took longer.
+    Column("buckets", ARRAY(BigInteger), nullable=False),
 )
 
 missing_entries = Table(

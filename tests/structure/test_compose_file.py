@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from config.settings import SETTINGS, Settings, read_settings
+from passerelle.cli.metrics import PORT as METRICS_PORT
 from passerelle.cli.tree import PORT_BASE, Ports
 from passerelle.embedded import valkey
 from support.simulator import ROOT
@@ -138,7 +139,7 @@ def test_only_what_needs_the_database_or_the_keys_is_given_them() -> None:
         secret: {name for name, one in OURS.items() if secret in one.get("secrets", ())}
         for secret in ("database_url", "secret_keys")
     }
-    assert holders == {"database_url": {*WORKERS, "migrate"}, "secret_keys": {*WORKERS}}
+    assert holders == {"database_url": {*WORKERS, "migrate", "metrics"}, "secret_keys": {*WORKERS}}
 
 
 @pytest.mark.parametrize("name", CELERY)
@@ -163,6 +164,7 @@ def test_ports_are_open_on_loopback_and_are_those_of_up() -> None:
     assert published == {
         "valkey": [f"127.0.0.1:{ports.broker}:6379"],
         "flower": [f"127.0.0.1:{ports.flower}:5555"],
+        "metrics": [f"127.0.0.1:{METRICS_PORT}:{METRICS_PORT}"],
         "simulator": [f"127.0.0.1:{ports.simulator}:8093"],
     }
 

@@ -23,6 +23,7 @@ OF_NO_FIRM = {
     "firms": "the firms themselves",
     "outages": "Loop is down for all",
     "database_identity": "which database this is",
+    "figures": "counts for graphs, which tell no firm",
     "refused_events": "what was refused may name no firm; only operators read it",
     "missing_entries": "a firm of which nothing arrived has no row; it holds the hub's names alone",
 }
@@ -118,8 +119,8 @@ def statements(name: str) -> Iterator[tuple[str, str]]:
 MODULES = sorted(
     path.stem
     for path in (ROOT / "passerelle/store").glob("*.py")
-    # Statements for people, of whatever firm they ask for.
-    if path.stem not in {"__init__", "queries"}
+    # Statements for people, of whatever firm they ask for, and for graphs, which tell no firm.
+    if path.stem not in {"__init__", "queries", "figures"}
 )
 
 

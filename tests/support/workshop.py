@@ -26,12 +26,14 @@ from passerelle.healing import Healing
 from passerelle.intake import Intake, TakenIn
 from passerelle.lookup import Lookup
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
+from passerelle.meter import Counted, Key, Meter
 from passerelle.preflight import Preflight
 from passerelle.probing import Probing
 from passerelle.referentials import Referentials, RefreshTerms
 from passerelle.registration import FolderTerms, Registration
 from passerelle.restoring import Restoring
 from passerelle.settling import Settling
+from passerelle.store import figures
 from passerelle.store.arrivals import encode
 from passerelle.store.case_history import Act
 from passerelle.store.cases import Cause, Ending, hold, refusal
@@ -183,7 +185,8 @@ class Workshop:
         self.intake = Intake(engine, self.limits)
         self.supposing = Supposing(engine, self.limits, send_origin=send_origin)
         self.restoring = Restoring(engine, self.supposing)
-        self.upkeep = Upkeep(engine, self._chance, self.supposing)
+        self.meter = Meter(self._store_figures)
+        self.upkeep = Upkeep(engine, self._chance, self.supposing, self.meter)
         self._atomic = atomic
         terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify)
         self.turns = Turns(engine, pace, self.stop)
@@ -194,6 +197,10 @@ class Workshop:
         self.healing = self.another_healing()
         self.settling = Settling(engine)
         self.asking = self.another_asking(self.loop)
+
+    def _store_figures(self, counted: Mapping[Key, Counted]) -> None:
+        with self.engine.begin() as connection:
+            figures.add(connection, counted)
 
     def another_delivery(
         self, loop: Loop | None = None, checkpoint: Callable[[str], None] = lambda _: None

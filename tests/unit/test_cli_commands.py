@@ -26,6 +26,7 @@ COMMANDS = [
     "intake",
     "status",
     "doctor",
+    "metrics",
     "simulator",
 ]
 HEAVY = {"alembic", "celery", "cryptography", "kombu", "psycopg", "requests", "rich", "sqlalchemy"}

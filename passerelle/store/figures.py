@@ -1,0 +1,197 @@
+"""Figures for graphs: what processes have counted, and how things stand.
+
+No statement reads all entries: what is settled is counted as it settles.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from passerelle.domain.states import UNSETTLED
+from passerelle.meter import Counted, Key
+from passerelle.store import missing
+from passerelle.store.identity import went_back
+
+_ADD = text("""
+INSERT INTO figures AS known (name, labels, count, seconds, buckets)
+VALUES (:name, CAST(:labels AS jsonb), :count, :seconds, :buckets)
+ON CONFLICT (name, labels) DO UPDATE SET count = known.count + excluded.count,
+    seconds = known.seconds + excluded.seconds,
+    buckets = ARRAY(SELECT a + b FROM unnest(known.buckets, excluded.buckets) WITH ORDINALITY
+                    AS one (a, b, n) ORDER BY n)
+""")
+
+
+def add(connection: Connection, counted: Mapping[Key, Counted]) -> None:
+    """Add to what was counted before."""
+    # In order: two processes would wait for each other.
+    rows = [
+        {
+            "name": name,
+            "labels": json.dumps(dict(labels)),
+            "count": one.count,
+            "seconds": one.seconds,
+            "buckets": one.buckets,
+        }
+        for (name, labels), one in sorted(counted.items(), key=lambda pair: pair[0])
+    ]
+    connection.execute(_ADD, rows)
+
+
+def counted(connection: Connection) -> Iterator[tuple[str, dict[str, str], Counted]]:
+    """Everything that was counted, by name and labels."""
+    rows = connection.execute(
+        text("SELECT name, labels, count AS n, seconds, buckets FROM figures ORDER BY name, labels")
+    )
+    for row in rows:
+        yield row.name, row.labels, Counted(row.n, row.seconds, list(row.buckets))
+
+
+# Each by an index of its own; what is settled is in none of them.
+_UNSETTLED = text("""
+SELECT state, reason, count(*) AS n FROM entries
+WHERE state IN ('received', 'waiting') GROUP BY 1, 2
+UNION ALL SELECT state, NULL, count(*) FROM entries WHERE state = 'posting' GROUP BY 1
+UNION ALL SELECT state, NULL, count(*) FROM entries WHERE state = 'uncertain' GROUP BY 1
+UNION ALL SELECT state, reason, count(*) AS n FROM entries WHERE case_id IS NOT NULL GROUP BY 1, 2
+UNION ALL SELECT 'posted', NULL, count(*) FROM entries WHERE state = 'posted' AND (
+    read_again_at IS NOT NULL OR id IN (SELECT entry FROM attempts WHERE closed_at IS NULL))
+""")
+
+
+def unsettled(connection: Connection) -> dict[tuple[str, ...], int]:
+    """How many entries are in each state that is not final, by state and reason ("" for none)."""
+    rows = connection.execute(_UNSETTLED).all()
+    found: dict[tuple[str, ...], int] = dict.fromkeys(_ALWAYS, 0)
+    return found | {(row.state, row.reason or ""): row.n for row in rows}
+
+
+_ALWAYS: list[tuple[str, ...]] = [(state, "") for state in sorted(UNSETTLED)]
+"""Told where there is none, too: a graph has no gaps."""
+
+
+_GAUGES = text("""
+SELECT
+  (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float FROM entries
+   WHERE state IN ('received', 'waiting') AND due_at <= now()) AS oldest_due_seconds,
+  (SELECT count(*) FROM firms WHERE held_by IS NOT NULL) AS firms_on_hold,
+  (SELECT count(*) FROM folders WHERE held_by IS NOT NULL) AS folders_on_hold,
+  (SELECT count(*) FROM firms WHERE paused_until > now()) AS firms_paused,
+  (SELECT coalesce(extract(epoch FROM now() - since), 0)::float FROM outages) AS loop_down_seconds,
+  (SELECT count(*) FROM refused_events WHERE taken_in_at IS NULL) AS refused_events,
+  (SELECT coalesce(extract(epoch FROM now() - min(refreshed_at)), 0)::float
+   FROM folders WHERE registered_at IS NOT NULL AND refreshed_at IS NOT NULL)
+    AS oldest_referentials_seconds,
+  (SELECT count(*) FROM folders WHERE registered_at IS NOT NULL AND refreshed_at IS NULL)
+    AS folders_never_read,
+  (SELECT count(*) FROM referential_flags) AS referential_flags,
+  (SELECT count(*) FROM endpoints WHERE down_since IS NOT NULL AND url IS NOT NULL)
+    AS receivers_down,
+  (SELECT count(*) FROM messages WHERE told_at IS NULL) AS messages_waiting
+""")
+
+
+def gauges(connection: Connection) -> dict[str, float]:
+    """How things stand, by name; seconds where the name says so."""
+    row = connection.execute(_GAUGES).one()
+    return {
+        **{name: float(value) for name, value in row._asdict().items()},
+        "missing_entries": float(missing.count(connection)),
+        "database_went_back": float(went_back(connection)),
+    }
+
+
+def open_cases(connection: Connection) -> dict[str, int]:
+    """How many cases are open, by reason."""
+    rows = connection.execute(
+        text("SELECT reason, count(*) AS n FROM cases WHERE state = 'open' GROUP BY reason")
+    )
+    return {row.reason: row.n for row in rows}
+
+
+SYNCED_BOUNDS = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+"""Upper bounds of the seconds from an entry's validation in the hub to its being in Loop."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """What has come to pass since it was first looked: entries by what the hub is told of them and
+    reason, cuts of synced ones by field, how long those took, and how often one became uncertain.
+    """
+
+    outcomes: dict[tuple[str, ...], int]
+    cuts: dict[str, int]
+    synced_buckets: list[int]
+    synced_seconds: float = 0.0
+    uncertain: int = 0
+
+
+_HORIZON = """
+SELECT coalesce(
+    (SELECT min(id) - 1 FROM {table} WHERE id > :after AND at > now() - interval '10 s'),
+    (SELECT max(id) FROM {table} WHERE id > :after), :after)
+"""
+_LATEST = "SELECT coalesce(max(id), 0) FROM {table}"
+_OUTCOMES = text("""
+SELECT state, reason, count(*) AS n FROM outcomes WHERE id > :after AND id <= :upto GROUP BY 1, 2
+""")
+_CUTS = text("""
+SELECT cut ->> 'field' AS field, count(*) AS n
+FROM outcomes o JOIN entries e ON e.id = o.entry, jsonb_array_elements(e.cuts) cut
+WHERE o.id > :after AND o.id <= :upto AND o.state = 'synced' GROUP BY 1
+""")
+_SYNCED = text("""
+SELECT width_bucket(took, CAST(:bounds AS float[])) AS bucket, count(*) AS n, sum(took) AS seconds
+FROM (
+    SELECT greatest(0, extract(epoch FROM o.at - e.occurred_at))::float AS took
+    FROM outcomes o JOIN entries e ON e.id = o.entry
+    WHERE o.id > :after AND o.id <= :upto AND o.state = 'synced') synced
+GROUP BY 1
+""")
+_UNCERTAIN = text("""
+SELECT count(*) FROM transitions
+WHERE id > :after AND id <= :upto AND to_state = 'uncertain'
+""")
+
+
+class Following:
+    """Counts what comes to pass, from now on; each look reads what came since the one before.
+
+    What a transaction is at that takes longer than ten seconds may be left out.
+    """
+
+    def __init__(self) -> None:
+        self._after: dict[str, int] = {}
+        self._settled = Settled({}, {}, [0] * (len(SYNCED_BOUNDS) + 1))
+
+    def look(self, connection: Connection) -> Settled:
+        self._count_outcomes(connection, self._window(connection, "outcomes"))
+        self._count_uncertain(connection, self._window(connection, "transitions"))
+        return self._settled
+
+    def _window(self, connection: Connection, table: str) -> dict[str, int]:
+        """The rows that are looked at now; none the first time."""
+        if table not in self._after:
+            latest = text(_LATEST.format(table=table))
+            self._after[table] = connection.execute(latest).scalar_one()
+        after = self._after[table]
+        horizon = text(_HORIZON.format(table=table))
+        upto: int = connection.execute(horizon, {"after": after}).scalar_one()
+        self._after[table] = upto
+        return {"after": after, "upto": upto}
+
+    def _count_outcomes(self, connection: Connection, window: dict[str, int]) -> None:
+        found = self._settled
+        for row in connection.execute(_OUTCOMES, window):
+            key = (row.state, row.reason or "")
+            found.outcomes[key] = found.outcomes.get(key, 0) + row.n
+        for row in connection.execute(_CUTS, window):
+            found.cuts[row.field] = found.cuts.get(row.field, 0) + row.n
+        for row in connection.execute(_SYNCED, window | {"bounds": list(SYNCED_BOUNDS)}):
+            found.synced_buckets[row.bucket] += row.n
+            found.synced_seconds += row.seconds
+
+    def _count_uncertain(self, connection: Connection, window: dict[str, int]) -> None:
+        self._settled.uncertain += connection.execute(_UNCERTAIN, window).scalar_one()
