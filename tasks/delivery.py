@@ -7,6 +7,7 @@ from tasks.names import ASK, DELIVER, FOLLOW_UP, PROBE
 
 class Deliver(UseCaseTask):
     name = DELIVER
+    of = "folder"
 
     def run(self, folder_id: int) -> None:
         """One import request for a folder; the next one queues behind the other folders'."""
@@ -17,6 +18,7 @@ class Deliver(UseCaseTask):
 
 class FollowUp(UseCaseTask):
     name = FOLLOW_UP
+    of = "import"
 
     def run(self, import_ids: list[int]) -> None:
         self.runtime().followup.follow_up(import_ids)
@@ -24,6 +26,7 @@ class FollowUp(UseCaseTask):
 
 class Ask(UseCaseTask):
     name = ASK
+    of = "entry"
 
     def run(self, entries: list[int]) -> None:
         """Whether these uncertain entries are in Loop."""

@@ -42,6 +42,17 @@ class _IntakeTask(UseCaseTask):
     # Three processes that died under a message are enough.
     max_retries = 2
 
+    def shown(self, args: list[Any]) -> str:
+        """How many, and of which folder: nothing that an event holds besides."""
+        events = args[0] if args and isinstance(args[0], list) else args
+        places = {
+            f"{_code(one.get('firm'))}/{_code(one.get('folder'))}"
+            for one in events
+            if isinstance(one, dict)
+        }
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        return f"{len(events)} of {min(places, default='nobody')}{more}"
+
     def run(self, *args: Any, **kwargs: Any) -> dict[str, int]:
         """Take in what came; acknowledged after the commit (late acknowledgement)."""
         with _requeued_at(SQLAlchemyError):
@@ -61,6 +72,15 @@ class _IntakeTask(UseCaseTask):
 
     def take_in_one(self, argument: Any) -> TakenIn | Reconciled:
         raise NotImplementedError
+
+
+_CODE_SHOWN = 40
+
+
+def _code(value: object) -> str:
+    """A code of the hub's; anything else may be a payload."""
+    is_code = isinstance(value, str) and len(value) <= _CODE_SHOWN and value.isascii()
+    return str(value) if is_code and str(value).isprintable() else "?"
 
 
 class Submit(_IntakeTask):
@@ -92,6 +112,10 @@ class Keep(UseCaseTask):
 
     name = KEEP
     carries_data = True
+
+    def shown(self, args: list[Any]) -> str:  # noqa: ARG002 the base's
+        return "a message"
+
     # There is nobody else to keep it: never given up.
     max_retries = None
 

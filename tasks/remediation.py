@@ -7,6 +7,7 @@ from tasks.names import PROBE_CASE, RELEASE_CASE
 
 class ProbeCase(UseCaseTask):
     name = PROBE_CASE
+    of = "case"
 
     def run(self, case_id: int) -> None:
         """Ask Loop whether the case is over, if it is time to."""
@@ -15,6 +16,7 @@ class ProbeCase(UseCaseTask):
 
 class ReleaseCase(UseCaseTask):
     name = RELEASE_CASE
+    of = "case"
 
     def run(self, case_id: int) -> None:
         """The case is over, if what was sent to see is in Loop."""

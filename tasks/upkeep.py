@@ -36,6 +36,7 @@ class Sweep(UseCaseTask):
 
 class Tell(UseCaseTask):
     name = TELL
+    of = "endpoint"
 
     def run(self, endpoint_id: int) -> None:
         """Send what waits for an endpoint."""

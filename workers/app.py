@@ -19,6 +19,7 @@ from tasks.referentials import Refresh
 from tasks.remediation import ProbeCase, ReleaseCase
 from tasks.upkeep import Sweep, Tell
 from workers import broker
+from workers.flower import ask_who_looks
 from workers.schedule import Every
 
 TASKS = (
@@ -122,6 +123,7 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
     for task in TASKS:
         app.register_task(task(of_process))
     signals.setup_logging.connect(_setup_logging)
+    signals.import_modules.connect(ask_who_looks)
     # By a worker alone: beat, Flower and producers need the broker and nothing else.
     signals.celeryd_init.connect(lambda **_: _start_worker(settings), weak=False)
     return app

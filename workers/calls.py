@@ -74,9 +74,9 @@ def read_call(message: Message, tasks: Mapping[str, UseCaseTask]) -> Call:
                 "id": _id(headers.get("id")),
                 "retries": retries if type(retries) is int and 0 <= retries < _MOST_RETRIES else 0,
                 "expires": None if task.carries_data else _moment(headers.get("expires")),
-                # What Flower shows.
-                "argsrepr": _UNSHOWN if task.carries_data else ascii(args)[:_SHOWN],
-                "kwargsrepr": _UNSHOWN if task.carries_data else ascii(kwargs)[:_SHOWN],
+                # What Flower shows; what the sender says there may be the payload.
+                "argsrepr": task.shown(args),
+                "kwargsrepr": _UNSHOWN if kwargs else "",
             },
             _body(args, kwargs) if body is None or _asks(options) else body,
         )

@@ -7,6 +7,7 @@ import pytest
 from kombu import message
 
 from passerelle.runtime import Runtime
+from support.events import purchase, purchase_name
 from tasks.delivery import Deliver
 from tasks.intake import Submit
 from workers.calls import NoCallError, StrangeBellError, read_call
@@ -52,8 +53,34 @@ def test_what_an_event_says_is_not_shown_in_flower() -> None:
     assert "secret" not in json.dumps(shown)
 
 
-def test_the_ids_of_a_bell_are_shown() -> None:
-    assert headers("delivery.deliver", args=[12])["argsrepr"] == "[12]"
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        ([12], "folder 12"),
+        ([[1, 2, 3]], "folder 1, 2, 3"),
+        ([[*range(9)]], "folder 0, 1, 2, 3, 4 and 4 more"),
+        ([], "folder"),
+        (["é" * 500], "folder '" + "\\xe9" * 24 + "\\xe"),
+    ],
+)
+def test_a_bell_shows_what_it_is_about(args: list[object], shown: str) -> None:
+    assert headers("delivery.deliver", args=args)["argsrepr"] == shown
+
+
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        ([purchase(1)], "1 of CABINET42/DEMO000001"),
+        ([[purchase(1), purchase(2, folder="OTHER")]], "2 of CABINET42/DEMO000001 and 1 more"),
+        ([purchase_name(1)], "1 of CABINET42/DEMO000001"),
+        ([], "0 of nobody"),
+        (["Mme Dupont"], "1 of nobody"),
+        ([{"firm": "Salaire de Mme Dupont, qui est bien trop long", "folder": ["x"]}], "1 of ?/?"),
+        ([[{"firm": "é", "folder": "a\nb"}], "more"], "1 of ?/?"),
+    ],
+)
+def test_events_show_how_many_they_are_and_of_which_folder(args: list[object], shown: str) -> None:
+    assert headers(args=args)["argsrepr"] == shown
 
 
 @pytest.mark.parametrize(("sent", "read"), [(2, 2), (-1, 0), (10**9, 0), ("2", 0), (True, 0)])
