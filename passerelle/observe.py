@@ -2,8 +2,39 @@
 
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+
+def trace(error: BaseException) -> list[str]:
+    """Where an error came from and of which kind it is, what went wrong first first.
+
+    Without its text and without values: either may hold what an entry says, or a secret.
+    """
+    links = [error]
+    while (before := links[-1].__cause__ or links[-1].__context__) is not None:
+        links.append(before)
+    lines = []
+    for link in reversed(links):
+        frames = traceback.extract_tb(link.__traceback__)
+        lines += [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
+        lines.append(f"{type(link).__module__}.{type(link).__qualname__}")
+    return lines
+
+
+def _with_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """In place of a traceback, which shows the error's text."""
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = trace(error)
+    return event
+
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("passerelle")
 
@@ -28,7 +59,7 @@ def configure_logs() -> None:
             foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                _with_trace,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import Task
+from celery.exceptions import TaskPredicate
 
+from passerelle.observe import log
 from passerelle.runtime import Runtime
 
 _MOST_SHOWN = 5
@@ -16,6 +18,10 @@ def _some(values: Iterable[object]) -> str:
     """The first of them, in ASCII: they may be anything that somebody has sent."""
     first = ", ".join(map(ascii, itertools.islice(values, _MOST_SHOWN)))
     return first[:_SHOWN]
+
+
+class TaskFailedError(Exception):
+    """A task ended in an error; the text names its kind, and the log has where it came from."""
 
 
 class UseCaseTask(Task):
@@ -41,3 +47,14 @@ class UseCaseTask(Task):
 
     def __init__(self, runtime: Callable[[], Runtime]) -> None:
         self.runtime = runtime
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it; of an error that nobody has foreseen no text gets to logs, events or Flower."""
+        try:
+            return self.run(*args, **kwargs)
+        # What Celery is to do with the message.
+        except TaskPredicate:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever it is
+            log.exception("a task failed", task=self.name)
+            raise TaskFailedError(type(error).__name__) from None
