@@ -74,10 +74,13 @@ def _boolean(text: str) -> bool:
     return text.lower() in {"true", "1"}
 
 
-def _readback(text: str) -> str:
-    if text not in {"origin", "piece"}:
-        raise _ExpectedError("`origin` or `piece`")
-    return text
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise _ExpectedError(" or ".join(f"`{word}`" for word in words))
+        return text
+
+    return parse
 
 
 def _route(text: str) -> str:
@@ -164,8 +167,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("settle_seconds", _number(0, 604800), "3600", "absence in Loop is not believed "
             "before this long"),
     Setting("read_gap_seconds", _number(0, 3600), "60", "between two reads that prove absence"),
-    Setting("readback", _readback, "origin", "`origin` or `piece`: how an entry is found again "
-            "in Loop; under `piece`, `ecritureOrigine` is not sent"),
+    Setting("readback", _one_of("origin", "piece"), "origin", "`origin` or `piece`: how an entry "
+            "is found again in Loop; under `piece`, `ecritureOrigine` is not sent"),
     Setting("import_atomic", _boolean, "false", "`true` where Loop is known to "
             "import all or nothing"),
     Setting("verify", _count(0, 1_000_000), "20", "after a folder's first import, one entry in "
@@ -180,6 +183,8 @@ SETTINGS: tuple[Setting, ...] = (
             "entry is never split"),
     Setting("discover_route", _route, "", "the route of the Loop API that lists the folders that a "
             "key reaches, for `folder discover`; Cegid documents none"),
+    Setting("logs", _one_of("json", "text"), "json", "how workers, beat and Flower log: `json`, an "
+            "object a line, or `text`, for people"),
     Setting("rolling", _boolean, "false", "`1` while versions are mixed during a roll-out: an "
             "unknown `PASSERELLE_` variable is a warning, not an error"),
     Setting("api_secret", str, "", "the API secret for `firm add` and `firm rotate`, instead "
@@ -215,6 +220,7 @@ class Settings:
     batch_lines: int
     batch_bytes: int
     discover_route: str
+    logs: str
     rolling: bool
     api_secret: str
     warnings: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ def _with_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableM
         given = sys.exc_info()
     error = given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        event["exception"] = trace(error)
+        event["trace"] = trace(error)
     return event
 
 
@@ -45,8 +45,8 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def configure_logs() -> None:
-    """One JSON object a line on standard output, from us and from the libraries."""
+def configure_logs(*, as_text: bool = False) -> None:
+    """A JSON object a line on standard output, or text, from us and from the libraries."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -60,7 +60,9 @@ def configure_logs() -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _with_trace,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                structlog.dev.ConsoleRenderer(colors=False)
+                if as_text
+                else structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )
     )

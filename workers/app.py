@@ -122,7 +122,8 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
     of_process = RuntimeOfProcess(lambda: runtime or Runtime(settings, stop=stop))
     for task in TASKS:
         app.register_task(task(of_process))
-    signals.setup_logging.connect(_setup_logging)
+    as_text = settings.logs == "text"
+    signals.setup_logging.connect(lambda **_: configure_logs(as_text=as_text), weak=False)
     signals.import_modules.connect(ask_who_looks)
     # By a worker alone: beat, Flower and producers need the broker and nothing else.
     signals.celeryd_init.connect(lambda **_: _start_worker(settings), weak=False)
@@ -142,7 +143,3 @@ def _start_worker(settings: Settings) -> None:
     # By then the worker may read no more, and with Celery's 300 every sixth stop took half a
     # minute. What was not read is delivered again, which harms nothing.
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
-
-
-def _setup_logging(**_: Any) -> None:
-    configure_logs()

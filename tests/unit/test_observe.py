@@ -48,11 +48,27 @@ def test_a_trace_has_where_and_what_kind_and_no_text(logged: io.StringIO) -> Non
         log.exception("something failed", entry=7)
     line: dict[str, Any] = json.loads(logged.getvalue())
     assert (line["event"], line["entry"], line["level"]) == ("something failed", 7, "error")
-    first, *_, last = line["exception"]
+    first, *_, last = line["trace"]
     assert first.endswith("in fail")
-    assert "builtins.ValueError" in line["exception"]
+    assert "builtins.ValueError" in line["trace"]
     assert last == "builtins.KeyError"
     assert WORDS not in logged.getvalue()
+
+
+def test_logs_can_be_text_for_people(logged: io.StringIO) -> None:
+    configure_logs(as_text=True)
+    [handler] = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(logged)
+    try:
+        fail()
+    except KeyError:
+        log.exception("something failed", entry=7)
+    text = logged.getvalue()
+    assert "something failed" in text
+    assert "entry=7" in text
+    assert "builtins.KeyError" in text
+    assert WORDS not in text
 
 
 def test_so_it_is_with_what_libraries_log(logged: io.StringIO) -> None:
@@ -60,7 +76,7 @@ def test_so_it_is_with_what_libraries_log(logged: io.StringIO) -> None:
         fail()
     except KeyError:
         logging.getLogger("celery.worker").exception("it failed")
-    assert json.loads(logged.getvalue())["exception"][-1] == "builtins.KeyError"
+    assert json.loads(logged.getvalue())["trace"][-1] == "builtins.KeyError"
     assert WORDS not in logged.getvalue()
 
 
@@ -84,4 +100,4 @@ def test_a_task_that_fails_tells_celery_its_kind_alone(logged: io.StringIO) -> N
     assert WORDS not in logged.getvalue()
     line = json.loads(logged.getvalue())
     assert (line["event"], line["task"]) == ("a task failed", "upkeep.failing")
-    assert any(step.endswith("in fail") for step in line["exception"])
+    assert any(step.endswith("in fail") for step in line["trace"])
