@@ -11,8 +11,9 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from passerelle.store.engine import make_engine
+from passerelle.store.outbox_models import Audience
 from support.command import Cli, commands, deployment_environ
-from support.receiver import Receiver, receiving
+from support.receiver import Office, Receiver, receiving
 from support.servers import Servers, running_servers
 from support.simulator import SimulatorHandle, running_simulator
 from support.stack import Stack, running_stack
@@ -123,6 +124,19 @@ def people() -> Iterator[Receiver]:
     """Who are told of cases."""
     with receiving() as made:
         yield made
+
+
+@pytest.fixture
+def office(shop: Workshop) -> Office:
+    """Those who tell."""
+    return Office(shop)
+
+
+@pytest.fixture
+def told(office: Office, hub: Receiver) -> Office:
+    """Those who tell, with a hub that listens."""
+    office.subscribe(Audience.OUTCOME, hub.url)
+    return office
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`firm set` for webhooks, `outcome`, and where else people see what is told."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from passerelle.store.vault import Vault
 from support.command import Cli, stored
 from support.events import purchase
 from support.raw_server import response
-from support.receiver import SECRET, TAKEN, Office, Receiver, receiving
+from support.receiver import SECRET, TAKEN, Office, Receiver
 from support.workshop import FIRM, FOLDER, Workshop
 
 LONG_AGO = "2020-01-01T00:00:00+01:00"
@@ -34,12 +33,6 @@ def shop(engine: Engine, environ: dict[str, str]) -> Workshop:
     made.registration.add_firm(FIRM, FirmKeys("key", "secret", "subscription"))
     made.registration.add_folder(FIRM, FOLDER, FolderTerms())
     return made
-
-
-@pytest.fixture
-def hub() -> Iterator[Receiver]:
-    with receiving() as made:
-        yield made
 
 
 @pytest.fixture

@@ -34,18 +34,6 @@ from support.workshop import DiedError, Workshop, all_at_once, background
 HOUR = 3600.0
 
 
-@pytest.fixture
-def office(shop: Workshop) -> Office:
-    return Office(shop)
-
-
-@pytest.fixture
-def told(office: Office, hub: Receiver) -> Office:
-    """An office with a hub that listens."""
-    office.subscribe(Audience.OUTCOME, hub.url)
-    return office
-
-
 FAULTS: dict[str, bytes | None] = {
     "500": response("500 Internal Server Error", b"<html>"),
     "410": response("410 Gone"),

@@ -37,18 +37,6 @@ OUTCOME_KEYS = {
 }
 
 
-@pytest.fixture
-def office(shop: Workshop) -> Office:
-    return Office(shop)
-
-
-@pytest.fixture
-def told(office: Office, hub: Receiver) -> Office:
-    """An office with a hub that listens."""
-    office.subscribe(Audience.OUTCOME, hub.url)
-    return office
-
-
 def sync(shop: Workshop, *numbers: int) -> None:
     shop.submit(*map(purchase, numbers))
     shop.deliver_all()
