@@ -187,7 +187,7 @@ class Delivery:
             "import request answered",
             folder=folder.code,
             import_id=import_id,
-            entries=len(ready),
+            entries=[one.entry for one in ready],
             answer=answer.sort,
             request_id=answer.request_id,
         )

@@ -63,6 +63,7 @@ class _Tally:
     new: int = 0
     known: int = 0
     refused: list[Refused] = field(default_factory=list)
+    entries: list[int] = field(default_factory=list)
     folders: set[int] = field(default_factory=set)
 
     def refuse(self, arriving: _Arriving, fault: Fault) -> None:
@@ -110,6 +111,8 @@ class Intake:
                 _Arriving(raw, event, event_fingerprint(event), entry_fingerprint(event.entry))
             )
         tally = self._store(arriving, refused)
+        if tally.entries:
+            log.info("events were taken in", entries=tally.entries)
         return TakenIn(
             new=tally.new,
             known=tally.known,
@@ -306,6 +309,7 @@ class _Folder:
         if any(arrival.already_synced for _, arrival in news):
             settle(self._connection, ids)
         self._tally.new += len(ids)
+        self._tally.entries += ids
         if any(row.state is State.RECEIVED for row in rows):
             self._ring()
 

@@ -96,7 +96,7 @@ class Upkeep:
             elif entries:
                 crashed(connection, entries, self._chance())
         if entries:
-            log.warning("a lease ran out", entries=len(entries), after_mark=bool(marked))
+            log.warning("a lease ran out", entries=entries, after_mark=bool(marked))
             self._meter.count("lease_ran_out", stage="after_mark" if marked else "before_mark")
         return bool(entries)
 

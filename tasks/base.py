@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Task
 from celery.exceptions import TaskPredicate
+from structlog.contextvars import bound_contextvars
 
 from passerelle.observe import log
 from passerelle.runtime import Runtime
@@ -51,10 +52,12 @@ class UseCaseTask(Task):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it; of an error that nobody has foreseen no text gets to logs, events or Flower."""
         try:
-            return self.run(*args, **kwargs)
+            # What is logged meanwhile says by which message.
+            with bound_contextvars(task=self.name, message_id=self.request.id):
+                return self.run(*args, **kwargs)
         # What Celery is to do with the message.
         except TaskPredicate:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is
-            log.exception("a task failed", task=self.name)
+            log.exception("a task failed", task=self.name, message_id=self.request.id)
             raise TaskFailedError(type(error).__name__) from None
