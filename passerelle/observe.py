@@ -16,6 +16,8 @@ def trace(error: BaseException) -> list[str]:
     """
     links = [error]
     while (before := links[-1].__cause__ or links[-1].__context__) is not None:
+        if before in links:
+            break
         links.append(before)
     lines = []
     for link in reversed(links):
@@ -25,7 +27,7 @@ def trace(error: BaseException) -> list[str]:
     return lines
 
 
-def _with_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def with_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """In place of a traceback, which shows the error's text."""
     given = event.pop("exc_info", None)
     if given is True:
@@ -59,7 +61,7 @@ def configure_logs(*, as_text: bool = False) -> None:
             foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _with_trace,
+                with_trace,
                 structlog.dev.ConsoleRenderer(colors=False)
                 if as_text
                 else structlog.processors.JSONRenderer(ensure_ascii=False),
@@ -70,3 +72,5 @@ def configure_logs(*, as_text: bool = False) -> None:
     # A sweep every second would drown the rest; Flower shows each task.
     for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings show whole addresses, of which some are secrets.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -5,7 +5,7 @@ import datetime as dt
 from sqlalchemy import Engine
 
 from passerelle.domain.errors import PasserelleError
-from passerelle.store import doubts, endpoints, identity
+from passerelle.store import doubts, identity, subscriptions
 from passerelle.supposing import Supposing
 
 _PAGE = 1000
@@ -34,7 +34,7 @@ class Restoring:
             restored_at = identity.doubt(connection, since, who)
             doubts.skip_lost_imports(connection)
             if restored_at is not None:
-                endpoints.skip_sequences(connection)
+                subscriptions.skip_sequences(connection)
         if restored_at is None:
             raise RestoringError("The database cannot have gone back to a time that is to come.")
         after, count = 0, 0

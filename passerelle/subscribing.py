@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 
 from passerelle.domain.errors import RegistrationError, no_firm
 from passerelle.domain.webhook import WebhookError, parse_secrets
-from passerelle.store import endpoints, outbox, registry
-from passerelle.store.endpoints import Replayed
+from passerelle.store import outbox, registry, subscriptions
 from passerelle.store.outbox_models import Audience
+from passerelle.store.subscriptions import Replayed
 from passerelle.store.vault import Vault
 from passerelle.webhook import Webhooks
 
@@ -43,11 +43,11 @@ class Subscribing:
             if firm_id is None:
                 raise RegistrationError(no_firm(code))
             if secrets is not None:
-                endpoints.set_secrets(connection, firm_id, self._vault.seal(secrets))
-            elif any(urls.values()) and not endpoints.has_secrets(connection, firm_id):
+                subscriptions.set_secrets(connection, firm_id, self._vault.seal(secrets))
+            elif any(urls.values()) and not subscriptions.has_secrets(connection, firm_id):
                 raise WebhookError(_UNSIGNED)
             for audience, url in urls.items():
-                new = endpoints.set_url(
+                new = subscriptions.set_url(
                     connection, firm_id, audience, self._vault.seal(url) if url else None
                 )
                 if new and url and audience is Audience.ALERT:
@@ -62,11 +62,11 @@ class Subscribing:
         with self._engine.begin() as connection:
             if firm is not None and registry.registered_firm(connection, firm) is None:
                 raise RegistrationError(no_firm(firm))
-            hubs = endpoints.hubs(connection, firm)
+            hubs = subscriptions.hubs(connection, firm)
         replayed = []
         for firm_id in hubs:
             with self._engine.begin() as connection:
-                replayed.append(endpoints.replay(connection, firm_id, since))
+                replayed.append(subscriptions.replay(connection, firm_id, since))
         if not replayed:
             raise RegistrationError(
                 f"No hub is told anything: passerelle firm set {firm or 'CODE'} --outcome-url URL"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from passerelle.domain.backoff import PROBE_CAP, aside_delay, retry_delay
 from passerelle.domain.remedies import with_remedy
@@ -38,6 +38,9 @@ _BUDGET_SECONDS = 30.0
 
 _SUSPICIOUS = 3
 """Tries in vain after which it may be the message, and not the receiver."""
+
+_PATIENCE = 10
+"""So many more, where the receiver says that it is busy."""
 
 
 class Telling:
@@ -99,7 +102,7 @@ class Telling:
         if receipt.too_large and self._halves(endpoint, message):
             return True
         if message.aside or self._takes_another(endpoint, message, receipt):
-            self._set_aside(message, receipt.words)
+            self._set_aside(endpoint, message, receipt.words)
             return True
         delay = retry_delay(
             endpoint.failures + 1,
@@ -120,19 +123,23 @@ class Telling:
     def _takes_another(self, endpoint: Endpoint, message: Message, receipt: Receipt) -> bool:
         """Whether a receiver that has not taken a message several times takes one behind it."""
         tries = message.failures + 1 - _SUSPICIOUS
-        if tries < 0 or receipt.gone or receipt.busy:
+        if tries < (_PATIENCE if receipt.busy else 0) or receipt.gone:
             return False
         with self._engine.begin() as connection:
             if _claim(connection, endpoint.id, endpoint.lease) is None:
                 return False
-            another = endpoints.another_message(connection, endpoint.id, message.id, tries)
+            another = endpoints.another_message(connection, endpoint.id, message, tries)
         other = None if another is None else self._send(endpoint, another)
-        return other is not None and other.told
+        if another is None or other is None:
+            return False
+        if other.too_large:
+            self._halves(endpoint, another)
+        return other.told
 
-    def _set_aside(self, message: Message, words: str) -> None:
+    def _set_aside(self, endpoint: Endpoint, message: Message, words: str) -> None:
         delay = aside_delay(message.failures if message.aside else 0, self._chance())
         with self._engine.begin() as connection:
-            endpoints.set_aside(connection, message.id, delay)
+            endpoints.set_aside(connection, endpoint, message.id, delay)
         log.warning("a message is set aside", webhook_id=str(message.webhook_id), words=words)
 
     def _send(self, endpoint: Endpoint, message: Message) -> Receipt | None:
@@ -140,12 +147,12 @@ class Telling:
         try:
             with queries.reading(self._engine) as connection:
                 body = self._body(connection, endpoint, message)
-        except OperationalError:
+        except SQLAlchemyError:
             raise
         # It must not hold up the others.
         except Exception:  # noqa: BLE001 idem
             log.exception("a message cannot be written")
-            self._set_aside(message, "passerelle failed on it")
+            self._set_aside(endpoint, message, "passerelle failed on it")
             return None
         try:
             url = self._vault.open(endpoint.url)

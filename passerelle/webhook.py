@@ -21,6 +21,7 @@ SECONDS = 15.0
 """A receipt comes within this time, contract section 8."""
 
 _CONNECT_SECONDS = 5.0
+_BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _LONGEST_WAIT = 3600.0
 """Seconds for which a receiver may ask to be left alone."""
 
@@ -43,7 +44,7 @@ class Receipt:
     @property
     def busy(self) -> bool:
         """It asks to be left alone for a while."""
-        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.retry_after is not None
+        return self.status in _BUSY
 
     @property
     def too_large(self) -> bool:
@@ -169,7 +170,9 @@ _FAILURES = {
 def _receipt(response: requests.Response) -> Receipt:
     status = response.status_code
     told = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
-    wait = wire.retry_after(response.headers, dt.datetime.now(dt.UTC))
+    wait = None
+    if status in _BUSY:
+        wait = wire.retry_after(response.headers, dt.datetime.now(dt.UTC))
     # A slip there must not silence alerts for days.
     longest = None if wait is None else min(wait, _LONGEST_WAIT)
     return Receipt(told, f"HTTP {status}", status, longest)

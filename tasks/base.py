@@ -12,13 +12,12 @@ from passerelle.observe import log
 from passerelle.runtime import Runtime
 
 _MOST_SHOWN = 5
-_SHOWN = 100
 
 
 def _some(values: Iterable[object]) -> str:
-    """The first of them, in ASCII: they may be anything that somebody has sent."""
-    first = ", ".join(map(ascii, itertools.islice(values, _MOST_SHOWN)))
-    return first[:_SHOWN]
+    """The first of them; what is no id may be anything that somebody has sent."""
+    first = itertools.islice(values, _MOST_SHOWN)
+    return ", ".join(str(one) if type(one) is int else "?" for one in first)
 
 
 class TaskFailedError(Exception):
@@ -31,6 +30,7 @@ class UseCaseTask(Task):
     abstract = True
     # A producer in another language cannot know our signature; intake judges what came.
     typing = False
+    Request = "tasks.request:Shown"
     # A task whose process died has its next try at once: Celery would wait three minutes.
     default_retry_delay = 0
     # Where true, the message holds what we have nowhere else, and personal data: it neither expires

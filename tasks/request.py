@@ -11,7 +11,16 @@ from tasks.intake import Keep
 from tasks.names import KEEP
 
 
-class Request(request.Request):
+class Shown(request.Request):
+    """Shows of the arguments what the task says is to be shown, to whoever looks into a worker."""
+
+    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 Celery's
+        """With `safe`, as which Flower does not always ask, arguments are those of the header."""
+        found: dict[str, Any] = super().info(safe=True)
+        return found
+
+
+class Request(Shown):
     """Keeps the message of a task that failed for good, whatever it failed of: see `reject`."""
 
     @property

@@ -19,7 +19,7 @@ def ask_who_looks(**_: Any) -> None:
         return
     # No address is every address.
     private = bool(options.unix_socket) or is_loopback(options.address)
-    if not private and not options.basic_auth and not options.auth:
+    if not private and not any(options.basic_auth or ()) and not options.auth:
         sys.exit(
             f"Flower would be open to everybody who reaches {options.address or 'any address'} of "
             "this machine: give --address=127.0.0.1, or --basic-auth=USER:PASSWORD (in a file for "

@@ -93,6 +93,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("firm_id", "id", name=op.f("uq_messages_firm_id_id")),
     )
     op.create_index(
+        "ix_messages_case_id",
+        "messages",
+        ["case_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("case_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_messages_folder_id",
         "messages",
         ["folder_id", "id"],
@@ -102,7 +109,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_waiting",
         "messages",
-        ["endpoint_id", "id"],
+        ["endpoint_id", "created_at", sa.literal_column("coalesce(first_sequence, 0)"), "id"],
         unique=False,
         postgresql_where=sa.text("told_at IS NULL"),
     )
@@ -154,7 +161,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_outcomes_entry",
         "outcomes",
-        ["entry"],
+        ["entry", "id"],
         unique=False,
         postgresql_where=sa.text("entry IS NOT NULL"),
     )

@@ -9,6 +9,7 @@ import click
 import structlog
 
 from config.settings import Settings, read_settings
+from passerelle.observe import with_trace
 from passerelle.runtime import Runtime
 
 
@@ -28,6 +29,11 @@ def runtime(found: Settings | None = None) -> Runtime:
     """
     # Standard output is the command's; what is below an error is for workers' logs.
     structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            with_trace,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.store import endpoints
+from passerelle.store import subscriptions
 from passerelle.store.vault import Vault
 
 
@@ -83,7 +83,7 @@ def reseal(connection: Connection, firm_id: int, vault: Vault) -> None:
         IntegrityError: the API key is another firm's, too.
     """
     firm = lock_firm(connection, firm_id)
-    endpoints.reseal(connection, firm_id, vault.reseal)
+    subscriptions.reseal(connection, firm_id, vault.reseal)
     keys = (firm.api_key, firm.api_secret, firm.subscription_key)
     resealed = SealedFirm(firm.id, firm.code, *map(vault.reseal, keys))
     replace(connection, resealed, vault.hashes(vault.open(firm.api_key))[0])

@@ -2,13 +2,12 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from passerelle.store.outbox_models import Audience, MessageType
+from passerelle.store.outbox_models import MessageType
 
 # Until nothing has come for a while, or the first has waited for long, outcomes gather.
 _QUIET_SECONDS, _LONGEST_SECONDS = 3.0, 30.0
@@ -20,12 +19,16 @@ _UNTOLD = """(
     WHERE ep.audience = 'outcome' AND o.sequence IS NULL
       AND (o.firm_id, o.id) > (ep.firm_id, ep.after_id) AND (o.firm_id, o.id) < (ep.firm_id + 1, 0)
     ORDER BY o.firm_id, o.id LIMIT ep.most)"""
+# Parts of what was one message were made when it was.
+_ORDER = "m.created_at, coalesce(m.first_sequence, 0), m.id"
 _WAITS = "m.told_at IS NULL AND (m.due_at IS NULL OR m.due_at <= now())"
 _WAITING = f"""
     SELECT {{columns}} FROM messages m
-    WHERE {_WAITS} AND (m.endpoint_id, m.id) > (ep.id, {{after}})
-      AND (m.endpoint_id, m.id) < (ep.id + 1, 0)
-    ORDER BY m.endpoint_id, m.id"""  # noqa: S608 idem
+    WHERE {_WAITS} AND (m.endpoint_id, {_ORDER}) > (ep.id, {{after}})
+      AND (m.endpoint_id, m.created_at) < (ep.id + 1, '-infinity')
+    ORDER BY m.endpoint_id, {_ORDER}"""  # noqa: S608 idem
+
+_FIRST = "'-infinity', 0, 0"
 
 # Whether what is untold makes a message by now.
 _GATHERED = f"""EXISTS (
@@ -36,7 +39,7 @@ _GATHERED = f"""EXISTS (
 _IS_LISTENING = "ep.url IS NOT NULL AND (ep.due_at IS NULL OR ep.due_at <= now())"
 MAY_BE_TOLD = (
     f"{_IS_LISTENING} AND (ep.lease_until IS NULL OR ep.lease_until <= now()) AND "
-    f"(({_WAITING.format(columns='m.id', after='0')} LIMIT 1) IS NOT NULL OR {_GATHERED})"
+    f"(({_WAITING.format(columns='m.id', after=_FIRST)} LIMIT 1) IS NOT NULL OR {_GATHERED})"
 )
 """Something waits for it, and may be sent now."""
 
@@ -132,30 +135,39 @@ _COLUMNS = (
 )
 _NEXT = text(f"""
 SELECT m.* FROM endpoints ep CROSS JOIN LATERAL (
-    {_WAITING.format(columns=_COLUMNS, after=":after")} LIMIT :most) m
+    {_WAITING.format(columns=_COLUMNS, after="CAST(:made_at AS timestamptz), :first, :after")}
+    LIMIT :most) m
 WHERE ep.id = :id
 """)  # noqa: S608 idem
 
 
 def next_message(connection: Connection, endpoint_id: int) -> Message | None:
     """The oldest that waits. In the transaction that claims the endpoint."""
-    return next(iter(_waiting(connection, endpoint_id, after=0, most=1)), None)
+    return next(iter(_waiting(connection, endpoint_id, None, 1)), None)
 
 
 def another_message(
-    connection: Connection, endpoint_id: int, after: int, tries: int
+    connection: Connection, endpoint_id: int, after: Message, tries: int
 ) -> Message | None:
-    """One that waits behind the message `after`, another with each of the tries: several of them
+    """One that waits behind `after`, another with each of the tries: several of them
     may be such. In the transaction that claims the endpoint.
     """
     # Few: what gathers fills messages.
-    found = _waiting(connection, endpoint_id, after=after, most=tries.bit_length() + 1)
+    found = _waiting(connection, endpoint_id, after, tries.bit_length() + 1)
     return found[tries % len(found)] if found else None
 
 
-def _waiting(connection: Connection, endpoint_id: int, *, after: int, most: int) -> list[Message]:
+def _waiting(
+    connection: Connection, endpoint_id: int, after: Message | None, most: int
+) -> list[Message]:
     """So many at most; where fewer wait, one more is made of what has gathered, and no sooner."""
-    values = {"id": endpoint_id, "after": after, "most": most}
+    values = {
+        "id": endpoint_id,
+        "made_at": "-infinity" if after is None else after.created_at,
+        "first": 0 if after is None else after.first_sequence or 0,
+        "after": 0 if after is None else after.id,
+        "most": most,
+    }
     rows = connection.execute(_NEXT, values).all()
     if len(rows) < most:
         connection.execute(_PACK, {"id": endpoint_id, "type": MessageType.OUTCOMES})
@@ -186,9 +198,11 @@ def folder_code(connection: Connection, folder_id: int) -> str:
     return code
 
 
+# What was too large once may have been so for a moment: messages grow again, by one each.
 _UP = text("""
-UPDATE endpoints SET down_since = NULL, failures = 0, message = NULL, due_at = NULL
-WHERE id = :id AND down_since IS NOT NULL
+UPDATE endpoints SET down_since = NULL, failures = 0, message = NULL, due_at = NULL,
+    most = least(500, most + 1)
+WHERE id = :id AND (down_since IS NOT NULL OR most < 500)
 """)
 
 
@@ -223,172 +237,49 @@ def note_failure(
         )
 
 
+# Made when the whole was: the second half comes behind the first, and before all others.
 _HALVE = text("""
-WITH message AS (
-    UPDATE messages m SET last_sequence = (m.first_sequence + m.last_sequence) / 2,
+WITH rest AS (
+    INSERT INTO messages (firm_id, endpoint_id, type, first_sequence, last_sequence, created_at)
+    SELECT m.firm_id, m.endpoint_id, m.type, (m.first_sequence + m.last_sequence) / 2 + 1,
+        m.last_sequence, m.created_at
+    FROM messages m WHERE m.id = :id AND m.first_sequence < m.last_sequence
+    RETURNING id, firm_id, endpoint_id, first_sequence, last_sequence
+), kept AS (
+    UPDATE messages m SET last_sequence = rest.first_sequence - 1, failures = 0, due_at = NULL,
         webhook_id = gen_random_uuid()
-    FROM endpoints ep
-    WHERE m.id = :id AND ep.id = m.endpoint_id AND ep.last_sequence = m.last_sequence
-      AND m.first_sequence < m.last_sequence
-    RETURNING m.id, m.firm_id, m.endpoint_id, m.first_sequence, m.last_sequence
-), back AS (
-    UPDATE outcomes o SET sequence = NULL, message_id = NULL FROM message
-    WHERE o.firm_id = message.firm_id AND o.sequence > message.last_sequence
+    FROM rest WHERE m.id = :id
+), moved AS (
+    UPDATE outcomes o SET message_id = rest.id FROM rest
+    WHERE o.firm_id = rest.firm_id
+      AND o.sequence BETWEEN rest.first_sequence AND rest.last_sequence
 )
-UPDATE endpoints ep SET last_sequence = message.last_sequence,
-    most = message.last_sequence - message.first_sequence + 1
-FROM message WHERE ep.id = message.endpoint_id
+UPDATE endpoints ep SET most = least(ep.most, rest.last_sequence - rest.first_sequence + 1)
+FROM rest WHERE ep.id = rest.endpoint_id
 """)
 
 
 def halve(connection: Connection, message_id: int) -> bool:
-    """The receiver calls a message too large: half of it waits to be packed anew, and messages to
-    come are no larger. False where it is one outcome, or others have been numbered since.
+    """The receiver calls a message too large: it is two from now on, and messages to come are no
+    larger than one of them. False where it is one outcome, or carries none.
 
     In the transaction that claims the endpoint.
     """
     return connection.execute(_HALVE, {"id": message_id}).rowcount == 1
 
 
-def set_aside(connection: Connection, message_id: int, seconds: float) -> None:
-    """The receiver takes others and not this one: it is tried again by itself.
+_ASIDE = text("""
+UPDATE messages m SET failures = CASE WHEN m.due_at IS NULL THEN 1 ELSE m.failures + 1 END,
+    due_at = now() + make_interval(secs => :seconds)
+FROM endpoints ep WHERE m.id = :id AND ep.id = m.endpoint_id AND ep.lease = :lease
+""")
+
+
+def set_aside(connection: Connection, endpoint: Endpoint, message_id: int, seconds: float) -> None:
+    """The receiver takes others and not this one: it is tried again by itself. Nothing of that
+    where the lease is lost.
 
     From here on its failures are its own, and not the receiver's.
     """
-    connection.execute(
-        text(
-            "UPDATE messages SET failures = CASE WHEN due_at IS NULL THEN 1 ELSE failures + 1 END, "
-            "due_at = now() + make_interval(secs => :seconds) WHERE id = :id"
-        ),
-        {"id": message_id, "seconds": seconds},
-    )
-
-
-_SET_URL = text("""
-INSERT INTO endpoints (firm_id, audience, url, after_id)
-SELECT :firm_id, :audience, CAST(:url AS bytea),
-    (SELECT coalesce(max(id), 0) FROM outcomes WHERE firm_id = :firm_id)
-ON CONFLICT (firm_id, audience) DO UPDATE SET url = excluded.url, due_at = NULL, failures = 0,
-    down_since = NULL, message = NULL, lease = NULL, lease_until = NULL
-""")
-_AT_ONCE = text("""
-UPDATE messages m SET failures = 0, due_at = NULL FROM endpoints ep
-WHERE ep.id = m.endpoint_id AND ep.firm_id = :firm_id AND ep.audience = :audience
-  AND m.told_at IS NULL AND m.due_at IS NOT NULL
-""")
-
-
-def set_url(connection: Connection, firm_id: int, audience: Audience, url: bytes | None) -> bool:
-    """Where a firm's audience is told from now on, at once; None: nowhere, and what waits is kept.
-
-    Whether it was told nowhere before.
-    """
-    values = {"firm_id": firm_id, "audience": audience, "url": url}
-    before = connection.execute(
-        text(
-            "SELECT url FROM endpoints WHERE firm_id = :firm_id AND audience = :audience "
-            "FOR NO KEY UPDATE"
-        ),
-        values,
-    ).scalar_one_or_none()
-    connection.execute(_SET_URL, values)
-    connection.execute(_AT_ONCE, values)
-    return before is None
-
-
-def reseal(connection: Connection, firm_id: int, again: Callable[[bytes], bytes]) -> None:
-    """What is sealed of a firm's endpoints, sealed again."""
-    rows = connection.execute(
-        text(
-            "SELECT id, url FROM endpoints WHERE firm_id = :firm_id AND url IS NOT NULL "
-            "ORDER BY id FOR NO KEY UPDATE"
-        ),
-        {"firm_id": firm_id},
-    ).all()
-    for row in rows:
-        connection.execute(
-            text("UPDATE endpoints SET url = :url WHERE id = :id"),
-            {"id": row.id, "url": again(row.url)},
-        )
-    secrets = connection.execute(
-        text("SELECT webhook_secrets FROM firms WHERE id = :id"), {"id": firm_id}
-    ).scalar_one()
-    if secrets is not None:
-        set_secrets(connection, firm_id, again(secrets))
-
-
-def set_secrets(connection: Connection, firm_id: int, sealed: bytes) -> None:
-    connection.execute(
-        text("UPDATE firms SET webhook_secrets = :sealed WHERE id = :id"),
-        {"id": firm_id, "sealed": sealed},
-    )
-
-
-def has_secrets(connection: Connection, firm_id: int) -> bool:
-    found = connection.execute(
-        text("SELECT webhook_secrets IS NOT NULL FROM firms WHERE id = :id"), {"id": firm_id}
-    )
-    return bool(found.scalar_one())
-
-
-def hubs(connection: Connection, firm: str | None) -> list[int]:
-    """Firms whose hub is told somewhere; that of one code, or all."""
-    rows = connection.execute(
-        text(
-            "SELECT f.id FROM firms f JOIN endpoints ep ON ep.firm_id = f.id "
-            "WHERE ep.audience = 'outcome' AND ep.url IS NOT NULL "
-            "AND (CAST(:firm AS text) IS NULL OR f.code = :firm) ORDER BY f.id"
-        ),
-        {"firm": firm},
-    )
-    return list(rows.scalars())
-
-
-# By when it was told, since it may have waited for long.
-_AGAIN = text("""
-UPDATE messages m SET told_at = NULL, failures = 0, due_at = NULL FROM endpoints ep
-WHERE ep.id = m.endpoint_id AND ep.firm_id = :firm_id AND ep.audience = 'outcome'
-  AND (m.told_at >= :since OR m.told_at IS NULL)
-""")
-_UNTOLD_SINCE = text("""
-SELECT count(*) AS outcomes, min(id) - 1 AS before_id FROM outcomes
-WHERE firm_id = :firm_id AND sequence IS NULL AND at >= :since
-""")
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """`messages` that are sent again or at once, and `outcomes` told for the first time."""
-
-    messages: int
-    outcomes: int
-
-
-def replay(connection: Connection, firm_id: int, since: dt.datetime) -> Replayed:
-    """Tell a firm's hub again what it was told since, and what it was not; at once."""
-    values = {"firm_id": firm_id, "since": since}
-    untold = connection.execute(_UNTOLD_SINCE, values).one()
-    connection.execute(
-        text(
-            "UPDATE endpoints SET due_at = NULL, "
-            "after_id = least(after_id, CAST(:before_id AS bigint)) "
-            "WHERE firm_id = :firm_id AND audience = 'outcome'"
-        ),
-        {"firm_id": firm_id, "before_id": untold.before_id},
-    )
-    again = connection.execute(_AGAIN, values)
-    return Replayed(again.rowcount, untold.outcomes)
-
-
-_SKIPPED = 1_000_000
-
-
-def skip_sequences(connection: Connection) -> None:
-    """The database went back: numbers that were given since are not given to something else.
-
-    The receivers see a gap, as there is one.
-    """
-    connection.execute(
-        text("UPDATE endpoints SET last_sequence = last_sequence + :skipped"),
-        {"skipped": _SKIPPED},
-    )
+    values = {"id": message_id, "lease": endpoint.lease, "seconds": seconds}
+    connection.execute(_ASIDE, values)

@@ -12,18 +12,23 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, text
 
-from passerelle.domain.states import TOLD
+from passerelle.domain.states import PROBED, TOLD
 from passerelle.store.columns import listed
 from passerelle.store.outbox_models import MessageType
 
-# An entry that was sent to see whether a refusal is over, and was refused again, is where it was.
+# An entry that was sent to see whether a refusal is over, and was refused again, is where the hub
+# knows it to be, if it was told.
 _ENTRIES = text(f"""
 INSERT INTO outcomes (firm_id, entry, state, reason, message, case_id)
 SELECT e.firm_id, e.id, e.state, e.reason, e.message, e.case_id FROM entries e
-WHERE e.id = ANY(:ids) AND e.state IN {listed(sorted(TOLD))} AND (e.state <> 'parked'
-    OR (e.state, e.reason, e.message, e.case_id) IS DISTINCT FROM (
-        SELECT (o.state, o.reason, o.message, o.case_id) FROM outcomes o
-        WHERE o.entry = e.id ORDER BY o.id DESC LIMIT 1))
+WHERE e.id = ANY(:ids) AND e.state IN {listed(sorted(TOLD))} AND NOT (
+    e.state = 'parked' AND e.reason IN {listed(sorted(PROBED))} AND EXISTS (
+        SELECT FROM (
+            SELECT o.* FROM outcomes o WHERE o.entry = e.id ORDER BY o.entry, o.id DESC LIMIT 1) o
+        LEFT JOIN endpoints ep ON ep.firm_id = e.firm_id AND ep.audience = 'outcome'
+        WHERE (o.state, o.reason, o.message, o.case_id)
+            IS NOT DISTINCT FROM (e.state, e.reason, e.message, e.case_id)
+          AND (o.sequence IS NOT NULL OR o.id > coalesce(ep.after_id, 0))))
 ORDER BY e.id
 """)  # noqa: S608 literals
 

@@ -106,7 +106,15 @@ messages = Table(
     Index(
         "ix_messages_folder_id", "folder_id", "id", postgresql_where=text("folder_id IS NOT NULL")
     ),
-    Index("ix_messages_waiting", "endpoint_id", "id", postgresql_where=text("told_at IS NULL")),
+    Index("ix_messages_case_id", "case_id", "id", postgresql_where=text("case_id IS NOT NULL")),
+    Index(
+        "ix_messages_waiting",
+        "endpoint_id",
+        "created_at",
+        text("coalesce(first_sequence, 0)"),
+        "id",
+        postgresql_where=text("told_at IS NULL"),
+    ),
 )
 
 outcomes = Table(
@@ -138,5 +146,5 @@ outcomes = Table(
     Index("uq_outcomes_sequence", "firm_id", "sequence", unique=True,
           postgresql_where=text("sequence IS NOT NULL")),
     Index("ix_outcomes_untold", "firm_id", "id", postgresql_where=text("sequence IS NULL")),
-    Index("ix_outcomes_entry", "entry", postgresql_where=text("entry IS NOT NULL")),
+    Index("ix_outcomes_entry", "entry", "id", postgresql_where=text("entry IS NOT NULL")),
 )  # fmt: skip

@@ -167,10 +167,66 @@ def test_a_receiver_that_calls_a_message_too_large_gets_smaller_ones(
     told.tell()
     check_order(hub, 1_000)
     # It was asked so often to find that out, and no more.
-    assert [len(one.sequences) for one in hub.received if not one.taken] == [500, 250, 125]
-    assert max(len(one.sequences) for one in hub.taken) <= 63
-    ids = [one.id for one in hub.received]
-    assert len(set(ids)) == len(ids)
+    refused = [len(one.sequences) for one in hub.received if not one.taken]
+    assert refused == [500, 250, 125, 125, 250, 125, 125]
+    assert hub.received[-1].sequences[-1] == 1_000
+    # Of a moment it leaves nothing behind.
+    hub.answers(TAKEN)
+    come_and_go(shop, 3_000)
+    told.tell()
+    first, *_, last = [len(one.sequences) for one in hub.taken][-30:]
+    assert first < last
+    told.subscribe(Audience.OUTCOME, hub.url)
+    come_and_go(shop, 500)
+    told.tell()
+    assert len(hub.taken[-1].sequences) == 500
+
+
+def test_what_is_too_large_is_halved_wherever_it_stands(
+    shop: Workshop, told: Office, hub: Receiver
+) -> None:
+    """Behind others that were packed while the receiver was down, told before, or with numbers that
+    were left out since.
+    """
+    hub.answers(response("500 Internal Server Error"))
+    for _ in range(5):
+        come_and_go(shop, 20)
+        told.tell()
+        told.wait()
+    hub.answer = lambda message: (
+        response("413 Content Too Large") if len(message["outcomes"]) > 5 else TAKEN
+    )
+    shop.execute("UPDATE endpoints SET last_sequence = last_sequence + 1000")
+    for _ in range(5):
+        told.tell()
+        told.wait()
+    before = [one["sequence"] for one in hub.outcomes]
+    assert len(before) == 100
+    assert before == sorted(before)
+    # Told again, the numbers mean what they meant.
+    meant = {one["sequence"]: one["entry_id"] for one in hub.outcomes}
+    hub.received.clear()
+    hub.answer = lambda message: (
+        response("413 Content Too Large") if len(message["outcomes"]) > 2 else TAKEN
+    )
+    told.subscribing.replay(shop.row("SELECT now() - interval '1 day' AS t")["t"], None)
+    for _ in range(5):
+        told.tell()
+        told.wait()
+    assert {one["sequence"]: one["entry_id"] for one in hub.outcomes} == meant
+
+
+def test_a_message_that_is_always_answered_busy_holds_up_the_others_for_a_while_only(
+    shop: Workshop, told: Office, hub: Receiver
+) -> None:
+    busy = response("503 Service Unavailable", b"", "Retry-After: 1")
+    hub.answer = lambda message: busy if "poison" in str(message) else TAKEN
+    poison(shop)
+    come_and_go(shop, 500)
+    for _ in range(20):
+        told.tell()
+        told.wait()
+    assert [one["sequence"] for one in hub.outcomes] == [*range(2, 502)]
 
 
 def test_a_message_that_we_cannot_write_holds_up_no_other(

@@ -407,6 +407,34 @@ def test_what_is_told_already_is_not_told_again(
     assert hub.types.count("folder.state") == 1
 
 
+def test_what_was_never_told_or_asks_the_hub_for_something_is_told(
+    shop: Workshop, office: Office, hub: Receiver
+) -> None:
+    shop.submit(purchase(1))
+    shop.release(shop.hold())
+    # Nobody listened when it was parked.
+    office.subscribe(Audience.OUTCOME, hub.url)
+    shop.hold()
+    expired = purchase(2)
+    expired["entry"]["attachment"]["url"] = "https://x.blob.core.windows.net/d?se=2020-01-01&sig=a"
+    shop.submit(expired)
+    shop.deliver_all()
+    shop.release(shop.row("SELECT id FROM cases WHERE reason = 'access_denied'")["id"])
+    shop.deliver_all()
+    again = {**expired, "event_id": "2f0c1a4e-0000-0000-0000-000000000099",
+             "occurred_at": "2026-11-21T16:42:07+01:00"}  # fmt: skip
+    again["entry"] = {**expired["entry"], "attachment": {
+        **expired["entry"]["attachment"],
+        "url": "https://x.blob.core.windows.net/d?se=2020-01-01&sig=b"}}  # fmt: skip
+    shop.submit(again)
+    shop.deliver_all()
+    office.tell()
+    reasons = [one["reason"] for one in hub.outcomes]
+    assert reasons.count("access_denied") >= 1
+    # Each link that does not do asks for another.
+    assert reasons.count("attachment_expired") == 2
+
+
 def test_what_waited_under_one_case_and_waits_under_another_is_told_anew(
     shop: Workshop, told: Office, hub: Receiver
 ) -> None:

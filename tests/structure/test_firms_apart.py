@@ -64,7 +64,7 @@ WIDE = {
     ("sweep", "_REFRESH"): "folders to be read, one of each firm",
     ("sweep", "_TELL"): "endpoints that something waits for",
     ("outbox", "_REMIND"): "cases that have been open for a day",
-    ("endpoints", "skip_sequences"): "the database went back, for all",
+    ("subscriptions", "skip_sequences"): "the database went back, for all",
     ("missing", "count"): "what an operator is told",
     ("doubts", "_DOUBT"): "the database went back, for all",
     ("doubts", "folders_in_doubt"): "the sweep after it",
