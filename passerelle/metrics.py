@@ -2,7 +2,10 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -18,19 +21,27 @@ from passerelle.meter import BOUNDS
 from passerelle.observe import log
 from passerelle.store import figures
 
+_T = TypeVar("_T")
+_LOOK_SECONDS = 4.0
+"""For each of database and broker; together within the ten seconds that Prometheus waits."""
+
 _GAUGES = {
-    "oldest_due_seconds": "How long the oldest entry has been due that nobody has taken up.",
+    "oldest_due_seconds": "How long the oldest entry has been due that may be sent.",
+    "since_last_import_seconds": "How long ago an import was last requested of Loop.",
+    "oldest_poll_seconds": "How long an import has been due to be asked about.",
     "firms_on_hold": "Firms that a case holds.",
     "folders_on_hold": "Folders that a case holds.",
     "firms_paused": "Firms that Loop asked to leave it alone, or that it failed for.",
     "loop_down_seconds": "How long Loop has been down for all; 0 while it is not.",
-    "refused_events": "Events that were refused at the door and not taken in since.",
+    "refused_events_of_a_day": "Events refused at the door within a day and not taken in since.",
     "missing_entries": "Entries that the hub has sent and that are not here.",
     "oldest_referentials_seconds": "How long ago the reference data of some folder were read.",
     "folders_never_read": "Registered folders whose reference data were not read yet.",
     "referential_flags": "Lists that could not be read or were not believed.",
     "receivers_down": "Webhook addresses that take nothing.",
     "messages_waiting": "Messages that have not been told yet.",
+    "messages_aside": "Messages that their receivers do not take, while they take others.",
+    "oldest_untold_seconds": "How long an outcome has waited for a receiver that takes messages.",
     "database_went_back": "1 while nothing is sent before `passerelle db restored`.",
 }
 _HISTOGRAMS = {"loop_request": "Requests to Loop, by route and what came back."}
@@ -40,32 +51,48 @@ _COUNTERS = {"lease_ran_out": "Deliveries that ended without a word, by how far 
 class Metrics(Collector):
     """`queues` gives how many messages wait in each queue; None where the broker is away."""
 
-    def __init__(self, engine: Engine, queues: Callable[[], Mapping[str, int] | None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        queues: Callable[[], Mapping[str, int] | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._queues = queues
-        self._following = figures.Following()
+        self._following = figures.Following(clock)
         self._lock = threading.Lock()
+        # One look each at a time: where the far end hangs, the next ones do not wait for it.
+        self._pool = ThreadPoolExecutor(2)
+        self._looks: dict[str, Future[Any]] = {}
 
     def collect(self) -> Iterable[Metric]:
-        """All of it, read now; of a database or broker that is away, that it is."""
+        """All of it, read now; of a database or broker that is away, or hangs, that it is."""
         with self._lock:
-            families: list[Metric] = []
-            try:
-                with self._engine.begin() as connection:
-                    families += self._stored(connection)
-                up = 1
-            except SQLAlchemyError as error:
-                log.warning("figures cannot be read", error=type(error).__name__)
-                up = 0
-            queues = self._queues()
-        families.append(_gauge("database_up", "Whether the database answers.", up))
+            stored = self._look("database", lambda: list(self._read()))
+            queues = self._look("broker", self._queues)
+        families: list[Metric] = list(stored or ())
+        families.append(_gauge("database_up", "Whether the database answers.", stored is not None))
         families.append(_gauge("broker_up", "Whether the broker answers.", queues is not None))
-        lengths = GaugeMetricFamily(
-            _name("queue_messages"), "Messages that wait.", labels=["queue"]
-        )
-        for queue, length in (queues or {}).items():
-            lengths.add_metric([queue], length)
-        return [*families, lengths]
+        lengths = GaugeMetricFamily(_name("queue_messages"), "Messages in it.", labels=["queue"])
+        families.append(_labelled(lengths, {(name,): n for name, n in (queues or {}).items()}))
+        return families
+
+    def _look(self, what: str, work: Callable[[], _T]) -> _T | None:
+        """What `work` gives; None where it fails, does not end in time, or is still at it."""
+        before = self._looks.get(what)
+        if before is not None and not before.done():
+            return None
+        look = self._looks[what] = self._pool.submit(work)
+        try:
+            found: _T = look.result(_LOOK_SECONDS)
+        except (SQLAlchemyError, TimeoutError) as error:
+            log.warning("figures cannot be read", what=what, error=type(error).__name__)
+            return None
+        return found
+
+    def _read(self) -> Iterable[Metric]:
+        with self._engine.begin() as connection:
+            yield from self._stored(connection)
 
     def _stored(self, connection: Connection) -> Iterable[Metric]:
         yield _labelled(

@@ -86,6 +86,13 @@ class Runtime:
             )
         return make_engine(self.settings.database_url, _POOL_SIZE)
 
+    def close(self) -> None:
+        """Before the process ends: what was counted is handed over."""
+        if "meter" in self.__dict__:
+            self.meter.flush()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
     @cached_property
     def vault(self) -> Vault:
         """Raises: SettingsError."""
@@ -298,3 +305,8 @@ class RuntimeOfProcess:
             if self._runtime is None or self._pid != os.getpid():
                 self._runtime, self._pid = self._make(), os.getpid()
             return self._runtime
+
+    def close(self) -> None:
+        """Of this process, if it has made one."""
+        if self._runtime is not None and self._pid == os.getpid():
+            self._runtime.close()

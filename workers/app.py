@@ -120,6 +120,9 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
     # Told to the main process alone: where tasks run in threads, those that call Loop are in it.
     signals.worker_shutting_down.connect(lambda **_: stop.set(), weak=False)
     of_process = RuntimeOfProcess(lambda: runtime or Runtime(settings, stop=stop))
+    # What was counted of the last seconds, of the main process and of those of a pool.
+    for ending in (signals.worker_shutdown, signals.worker_process_shutdown):
+        ending.connect(lambda **_: of_process.close(), weak=False)
     for task in TASKS:
         app.register_task(task(of_process))
     as_text = settings.logs == "text"

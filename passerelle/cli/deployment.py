@@ -38,7 +38,9 @@ def runtime(found: Settings | None = None) -> Runtime:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     made = Runtime(settings() if found is None else found)
-    click.get_current_context().call_on_close(made.engine.dispose)
+    # A command that needs no database is none that comes here.
+    _ = made.engine
+    click.get_current_context().call_on_close(made.close)
     return made
 
 

@@ -14,7 +14,7 @@ _QUIET_SECONDS, _LONGEST_SECONDS = 3.0, 30.0
 
 # Of an endpoint `ep`, in order; by ranges of the indexes of what waits, since the planner takes
 # `firm_id = …` and the order of `id` for a walk through all there ever was.
-_UNTOLD = """(
+UNTOLD = """(
     SELECT o.firm_id, o.id, o.at FROM outcomes o
     WHERE ep.audience = 'outcome' AND o.sequence IS NULL
       AND (o.firm_id, o.id) > (ep.firm_id, ep.after_id) AND (o.firm_id, o.id) < (ep.firm_id + 1, 0)
@@ -33,7 +33,7 @@ _FIRST = "'-infinity', 0, 0"
 # Whether what is untold makes a message by now.
 _GATHERED = f"""EXISTS (
     SELECT FROM (
-        SELECT count(*) AS n, min(o.at) AS first, max(o.at) AS latest FROM {_UNTOLD} o) gathered
+        SELECT count(*) AS n, min(o.at) AS first, max(o.at) AS latest FROM {UNTOLD} o) gathered
     WHERE n = ep.most OR latest <= now() - interval '{_QUIET_SECONDS} s'
        OR first <= now() - interval '{_LONGEST_SECONDS} s')"""  # noqa: S608 idem
 _IS_LISTENING = "ep.url IS NOT NULL AND (ep.due_at IS NULL OR ep.due_at <= now())"
@@ -96,7 +96,7 @@ _PACK = text(f"""
 WITH packed AS MATERIALIZED (
     SELECT o.id, ep.firm_id, ep.id AS endpoint_id,
         ep.last_sequence + row_number() OVER (ORDER BY o.id) AS sequence
-    FROM endpoints ep CROSS JOIN LATERAL {_UNTOLD} o
+    FROM endpoints ep CROSS JOIN LATERAL {UNTOLD} o
     WHERE ep.id = :id AND {_GATHERED}
 ), message AS (
     INSERT INTO messages (firm_id, endpoint_id, type, first_sequence, last_sequence)

@@ -3,8 +3,11 @@
 No statement reads all entries: what is settled is counted as it settles.
 """
 
+import copy
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -12,6 +15,7 @@ from sqlalchemy import Connection, text
 from passerelle.domain.states import UNSETTLED
 from passerelle.meter import Counted, Key
 from passerelle.store import missing
+from passerelle.store.endpoints import UNTOLD
 from passerelle.store.identity import went_back
 
 _ADD = text("""
@@ -56,8 +60,10 @@ WHERE state IN ('received', 'waiting') GROUP BY 1, 2
 UNION ALL SELECT state, NULL, count(*) FROM entries WHERE state = 'posting' GROUP BY 1
 UNION ALL SELECT state, NULL, count(*) FROM entries WHERE state = 'uncertain' GROUP BY 1
 UNION ALL SELECT state, reason, count(*) AS n FROM entries WHERE case_id IS NOT NULL GROUP BY 1, 2
-UNION ALL SELECT 'posted', NULL, count(*) FROM entries WHERE state = 'posted' AND (
-    read_again_at IS NOT NULL OR id IN (SELECT entry FROM attempts WHERE closed_at IS NULL))
+UNION ALL SELECT 'posted', NULL, count(*) FROM (
+    SELECT id FROM entries WHERE read_again_at IS NOT NULL AND state = 'posted'
+    UNION SELECT e.id FROM attempts a JOIN entries e ON e.id = a.entry
+    WHERE a.closed_at IS NULL AND e.state = 'posted') posted
 """)
 
 
@@ -72,25 +78,43 @@ _ALWAYS: list[tuple[str, ...]] = [(state, "") for state in sorted(UNSETTLED)]
 """Told where there is none, too: a graph has no gaps."""
 
 
-_GAUGES = text("""
+# What is due may be sent: not of a firm that is left alone, nor behind an older revision of which
+# nobody knows yet whether it is in Loop. What nobody reads because of a hold is not old.
+_GAUGES = text(f"""
 SELECT
-  (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float FROM entries
-   WHERE state IN ('received', 'waiting') AND due_at <= now()) AS oldest_due_seconds,
+  (SELECT coalesce(extract(epoch FROM now() - min(e.due_at)), 0)::float
+   FROM entries e JOIN firms f ON f.id = e.firm_id
+   WHERE e.state IN ('received', 'waiting') AND e.due_at <= now()
+     AND (f.paused_until IS NULL OR f.paused_until <= now()) AND NOT EXISTS (
+       SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
+       AND a.entry_id = e.entry_id AND a.closed_at IS NULL)) AS oldest_due_seconds,
+  (SELECT coalesce(extract(epoch FROM now() - coalesce(
+     (SELECT sent_at FROM imports ORDER BY id DESC LIMIT 1), min(created_at))), 0)::float
+   FROM firms) AS since_last_import_seconds,
+  (SELECT coalesce(extract(epoch FROM now() - min(poll_at)), 0)::float
+   FROM imports WHERE poll_at <= now()) AS oldest_poll_seconds,
   (SELECT count(*) FROM firms WHERE held_by IS NOT NULL) AS firms_on_hold,
   (SELECT count(*) FROM folders WHERE held_by IS NOT NULL) AS folders_on_hold,
   (SELECT count(*) FROM firms WHERE paused_until > now()) AS firms_paused,
   (SELECT coalesce(extract(epoch FROM now() - since), 0)::float FROM outages) AS loop_down_seconds,
-  (SELECT count(*) FROM refused_events WHERE taken_in_at IS NULL) AS refused_events,
-  (SELECT coalesce(extract(epoch FROM now() - min(refreshed_at)), 0)::float
-   FROM folders WHERE registered_at IS NOT NULL AND refreshed_at IS NOT NULL)
+  (SELECT count(*) FROM refused_events
+   WHERE taken_in_at IS NULL AND last_received_at > now() - interval '1 day')
+    AS refused_events_of_a_day,
+  (SELECT coalesce(extract(epoch FROM now() - min(fo.refreshed_at)), 0)::float
+   FROM folders fo JOIN firms f ON f.id = fo.firm_id
+   WHERE fo.registered_at IS NOT NULL AND fo.held_by IS NULL AND f.held_by IS NULL)
     AS oldest_referentials_seconds,
   (SELECT count(*) FROM folders WHERE registered_at IS NOT NULL AND refreshed_at IS NULL)
     AS folders_never_read,
   (SELECT count(*) FROM referential_flags) AS referential_flags,
   (SELECT count(*) FROM endpoints WHERE down_since IS NOT NULL AND url IS NOT NULL)
     AS receivers_down,
-  (SELECT count(*) FROM messages WHERE told_at IS NULL) AS messages_waiting
-""")
+  (SELECT count(*) FROM messages WHERE told_at IS NULL) AS messages_waiting,
+  (SELECT count(*) FROM messages WHERE told_at IS NULL AND due_at IS NOT NULL) AS messages_aside,
+  (SELECT coalesce(extract(epoch FROM now() - min(o.at)), 0)::float
+   FROM endpoints ep CROSS JOIN LATERAL {UNTOLD} o
+   WHERE ep.url IS NOT NULL AND ep.down_since IS NULL) AS oldest_untold_seconds
+""")  # noqa: S608 a literal of a module beside this one
 
 
 def gauges(connection: Connection) -> dict[str, float]:
@@ -111,6 +135,8 @@ def open_cases(connection: Connection) -> dict[str, int]:
     return {row.reason: row.n for row in rows}
 
 
+_HORIZON_SECONDS = 10.0
+
 SYNCED_BOUNDS = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
 """Upper bounds of the seconds from an entry's validation in the hub to its being in Loop."""
 
@@ -128,12 +154,10 @@ class Settled:
     uncertain: int = 0
 
 
-_HORIZON = """
-SELECT coalesce(
-    (SELECT min(id) - 1 FROM {table} WHERE id > :after AND at > now() - interval '10 s'),
-    (SELECT max(id) FROM {table} WHERE id > :after), :after)
+_LATEST = """
+SELECT (SELECT coalesce(max(id), 0) FROM outcomes) AS outcomes,
+    (SELECT coalesce(max(id), 0) FROM transitions) AS transitions
 """
-_LATEST = "SELECT coalesce(max(id), 0) FROM {table}"
 _OUTCOMES = text("""
 SELECT state, reason, count(*) AS n FROM outcomes WHERE id > :after AND id <= :upto GROUP BY 1, 2
 """)
@@ -159,39 +183,48 @@ WHERE id > :after AND id <= :upto AND to_state = 'uncertain'
 class Following:
     """Counts what comes to pass, from now on; each look reads what came since the one before.
 
-    What a transaction is at that takes longer than ten seconds may be left out.
+    No look goes beyond what was there ten seconds ago, by `clock`: what a transaction is at that
+    takes longer may be left out.
     """
 
-    def __init__(self) -> None:
-        self._after: dict[str, int] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # What was there at each look of the last ten seconds and the one before them.
+        self._seen: deque[tuple[float, dict[str, int]]] = deque()
+        self._after: dict[str, int] | None = None
         self._settled = Settled({}, {}, [0] * (len(SYNCED_BOUNDS) + 1))
 
     def look(self, connection: Connection) -> Settled:
-        self._count_outcomes(connection, self._window(connection, "outcomes"))
-        self._count_uncertain(connection, self._window(connection, "transitions"))
+        latest = connection.execute(text(_LATEST)).one()._asdict()
+        now = self._clock()
+        self._seen.append((now, latest))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - _HORIZON_SECONDS:
+            self._seen.popleft()
+        at, upto = self._seen[0]
+        after = self._after
+        if after is None:
+            self._after = latest
+        elif at <= now - _HORIZON_SECONDS and upto != after:
+            found = copy.deepcopy(self._settled)
+            _count_outcomes(connection, found, after["outcomes"], upto["outcomes"])
+            _count_uncertain(connection, found, after["transitions"], upto["transitions"])
+            # Together, or a look that fails between would lose what it was to count.
+            self._settled, self._after = found, upto
         return self._settled
 
-    def _window(self, connection: Connection, table: str) -> dict[str, int]:
-        """The rows that are looked at now; none the first time."""
-        if table not in self._after:
-            latest = text(_LATEST.format(table=table))
-            self._after[table] = connection.execute(latest).scalar_one()
-        after = self._after[table]
-        horizon = text(_HORIZON.format(table=table))
-        upto: int = connection.execute(horizon, {"after": after}).scalar_one()
-        self._after[table] = upto
-        return {"after": after, "upto": upto}
 
-    def _count_outcomes(self, connection: Connection, window: dict[str, int]) -> None:
-        found = self._settled
-        for row in connection.execute(_OUTCOMES, window):
-            key = (row.state, row.reason or "")
-            found.outcomes[key] = found.outcomes.get(key, 0) + row.n
-        for row in connection.execute(_CUTS, window):
-            found.cuts[row.field] = found.cuts.get(row.field, 0) + row.n
-        for row in connection.execute(_SYNCED, window | {"bounds": list(SYNCED_BOUNDS)}):
-            found.synced_buckets[row.bucket] += row.n
-            found.synced_seconds += row.seconds
+def _count_outcomes(connection: Connection, found: Settled, after: int, upto: int) -> None:
+    window = {"after": after, "upto": upto}
+    for row in connection.execute(_OUTCOMES, window):
+        key = (row.state, row.reason or "")
+        found.outcomes[key] = found.outcomes.get(key, 0) + row.n
+    for row in connection.execute(_CUTS, window):
+        found.cuts[row.field] = found.cuts.get(row.field, 0) + row.n
+    for row in connection.execute(_SYNCED, window | {"bounds": list(SYNCED_BOUNDS)}):
+        found.synced_buckets[row.bucket] += row.n
+        found.synced_seconds += row.seconds
 
-    def _count_uncertain(self, connection: Connection, window: dict[str, int]) -> None:
-        self._settled.uncertain += connection.execute(_UNCERTAIN, window).scalar_one()
+
+def _count_uncertain(connection: Connection, found: Settled, after: int, upto: int) -> None:
+    window = {"after": after, "upto": upto}
+    found.uncertain += connection.execute(_UNCERTAIN, window).scalar_one()

@@ -68,6 +68,20 @@ def looked(shop: Workshop, queues: Mapping[str, int] | None = QUIET) -> Told:
 def is_due(shop: Workshop) -> None:
     shop.submit(purchase(1))
     shop.execute("UPDATE entries SET due_at = now() - interval '20 minutes'")
+    shop.execute("UPDATE firms SET created_at = now() - interval '20 minutes'")
+
+
+def is_not_asked_about(shop: Workshop) -> None:
+    shop.submit(purchase(1))
+    shop.deliver_all()
+    shop.execute("UPDATE imports SET poll_at = now() - interval '1 hour'")
+
+
+def is_not_told(shop: Workshop) -> None:
+    with receiving() as hub:
+        Office(shop).subscribe(Audience.OUTCOME, hub.url)
+    shop.submit(purchase(1, lines=[]))
+    shop.execute("UPDATE outcomes SET at = now() - interval '1 hour'")
 
 
 def keys_are_refused(shop: Workshop) -> None:
@@ -100,6 +114,8 @@ def went_back(shop: Workshop) -> None:
 CAUSES: dict[str, Callable[[Workshop], object]] = {
     "PasserelleDatabaseWentBack": went_back,
     "PasserelleNothingIsSent": is_due,
+    "PasserelleNothingIsFollowedUp": is_not_asked_about,
+    "PasserelleNothingIsTold": is_not_told,
     "PasserelleLoopDown": lambda shop: shop.execute(
         "UPDATE outages SET since = now() - interval '2 hours'"
     ),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,14 +14,17 @@ import pytest
 import requests
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from passerelle.domain.states import Reason
 from passerelle.embedded.port import free_base
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.meter import Counted, Key, Meter
 from passerelle.metrics import Metrics
+from passerelle.store import figures
 from passerelle.store.engine import make_engine
+from passerelle.store.figures import Following, Settled
 from support.events import purchase
 from support.receiver import Office, Receiver
 from support.simulator import ROOT, SimulatorHandle, until
@@ -30,17 +34,18 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 class Board:
-    """What Prometheus would read; ten seconds pass before each look."""
+    """What Prometheus would read, eleven seconds after something happened."""
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
+        self._now = 0.0
         self._registry = CollectorRegistry()
-        self._registry.register(Metrics(shop.engine, lambda: {"intake": 3}))
+        self._registry.register(Metrics(shop.engine, lambda: {"intake": 3}, lambda: self._now))
 
     def text(self) -> str:
         self._shop.meter.flush()
-        self._shop.execute("UPDATE outcomes SET at = at - interval '1 minute'")
-        self._shop.execute("UPDATE transitions SET at = at - interval '1 minute'")
+        generate_latest(self._registry)
+        self._now += 11
         return generate_latest(self._registry).decode()
 
     def samples(self) -> Samples:
@@ -133,7 +138,7 @@ def test_what_was_refused_is_missing_or_waits_to_be_told(
         "INSERT INTO missing_entries (firm, folder, entry_id, revision) VALUES ('A', 'B', 'c', 1)"
     )
     found = board.samples()
-    assert (found["refused_events", ()], found["missing_entries", ()]) == (1, 1)
+    assert (found["refused_events_of_a_day", ()], found["missing_entries", ()]) == (1, 1)
     hub.answers(b" ")
     office.subscribe("outcome", hub.url)  # type: ignore[arg-type]
     shop.submit(purchase(2, lines=[]))
@@ -219,20 +224,85 @@ def test_a_database_or_a_broker_that_is_away_is_told_so(database_url: str) -> No
     away = make_engine(re.sub(r":\d+/", ":9/", database_url))
     registry = CollectorRegistry()
     registry.register(Metrics(away, lambda: None))
-    text = generate_latest(registry).decode()
-    assert "passerelle_database_up 0.0" in text
-    assert "passerelle_broker_up 0.0" in text
+    told = generate_latest(registry).decode()
+    assert "passerelle_database_up 0.0" in told
+    assert "passerelle_broker_up 0.0" in told
     away.dispose()
+
+
+def test_a_broker_that_hangs_hides_no_other_figure(shop: Workshop) -> None:
+    """And no look waits for another that hangs."""
+    go_on = threading.Event()
+
+    def queues() -> dict[str, int]:
+        go_on.wait(60)
+        return {}
+
+    registry = CollectorRegistry()
+    registry.register(Metrics(shop.engine, queues))
+    for _ in range(3):
+        began = time.monotonic()
+        told = generate_latest(registry).decode()
+        assert time.monotonic() - began < 9
+        assert "passerelle_broker_up 0.0" in told
+        assert "passerelle_database_up 1.0" in told
+    go_on.set()
+
+
+def test_what_may_not_be_sent_is_not_due(shop: Workshop, board: Board) -> None:
+    shop.told.answers = [UNKNOWN]
+    shop.submit(purchase(1))
+    shop.deliver_all()
+    shop.submit(purchase(1, revision=2, event_id="2f0c1a4e-0000-0000-0000-000000000022"))
+    shop.execute("UPDATE entries SET due_at = now() - interval '1 hour'")
+    shop.execute("UPDATE firms SET paused_until = NULL")
+    assert board.value("oldest_due_seconds") == 0
+    shop.submit(purchase(2))
+    shop.execute("UPDATE entries SET due_at = now() - interval '1 hour'")
+    assert board.value("oldest_due_seconds") > 3_500
+    shop.execute("UPDATE firms SET paused_until = now() + interval '1 minute'")
+    assert board.value("oldest_due_seconds") == 0
+
+
+def test_a_look_that_fails_loses_nothing(shop: Workshop) -> None:
+    now = [0.0]
+    following = Following(lambda: now[0])
+
+    def look() -> Settled:
+        now[0] += 11
+        with shop.engine.begin() as connection:
+            return following.look(connection)
+
+    look()
+    shop.submit(purchase(1))
+    shop.hold()
+    look()
+    shop.execute("ALTER TABLE transitions RENAME TO elsewhere")
+    with pytest.raises(SQLAlchemyError):
+        look()
+    shop.execute("ALTER TABLE elsewhere RENAME TO transitions")
+    look()
+    assert look().outcomes == {("parked", "access_denied"): 1}
+
+
+def test_what_is_settled_is_not_read(shop: Workshop) -> None:
+    shop.submit(purchase(1))
+    shop.execute("ANALYZE")
+    with shop.engine.begin() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        statement = figures._UNSETTLED.text  # noqa: SLF001 how it is planned is looked at
+        plan = str(connection.execute(text(f"EXPLAIN {statement}")).scalars().all())
+    assert "Seq Scan" not in plan
 
 
 def test_no_label_names_a_firm_a_folder_or_an_entry(shop: Workshop, board: Board) -> None:
     shop.submit(purchase(1), purchase(2, lines=[]))
     shop.told.answers = [ACCESS_DENIED]
     shop.deliver_all()
-    text = board.text()
+    told = board.text()
     for word in (FIRM, "DEMO000001", "ach-2026", "Papeterie"):
-        assert word not in text
-    assert 'queue_messages{queue="intake"} 3.0' in text
+        assert word not in told
+    assert 'queue_messages{queue="intake"} 3.0' in told
 
 
 def test_the_command_tells_them_to_whoever_asks(
@@ -249,10 +319,10 @@ def test_the_command_tells_them_to_whoever_asks(
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == f"READY http://127.0.0.1:{port}/metrics\n"
-            text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+            told = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
         finally:
             process.send_signal(signal.SIGTERM)
         process.wait(10)
-    assert "passerelle_database_up 1.0" in text
-    assert "passerelle_broker_up 1.0" in text
-    assert 'passerelle_queue_messages{queue="delivery"} 0.0' in text
+    assert "passerelle_database_up 1.0" in told
+    assert "passerelle_broker_up 1.0" in told
+    assert 'passerelle_queue_messages{queue="delivery"} 0.0' in told
