@@ -119,7 +119,7 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
                 processes, app, ["celerybeat", *(consumer.queue for consumer in CONSUMERS)]
             )
             yield Running(processes, send, synced, states)
-        runtime.engine.dispose()
+        runtime.close()
 
 
 def register(runtime: Runtime, load: Load) -> None:

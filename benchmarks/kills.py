@@ -179,7 +179,7 @@ def _trial(ground: Ground, load: Load) -> Iterator[Trial]:
             Redis.from_url(ground.broker_url) as broker,
         ):
             yield Trial(processes, Hub(app, broker, load), runtime.engine, scratch)
-        runtime.engine.dispose()
+        runtime.close()
 
 
 def _run(trial: Trial, ground: Ground, kills: int, chance: random.Random) -> None:

@@ -97,7 +97,7 @@ def _rate(ground: Ground, kind: type[Preflight], entries: int) -> float:
         seconds = time.perf_counter() - began
         with runtime.engine.connect() as connection:
             posted = connection.execute(_COUNT, {"state": "posted"}).scalar_one()
-        runtime.engine.dispose()
+        runtime.close()
     if posted != entries:
         raise BenchmarkError(f"Of {entries} entries {posted} were posted.")
     return entries / seconds

@@ -116,7 +116,7 @@ def _rate(ground: Ground, load: Load, name: str, *, listens: bool) -> float:
 def _subscribe(running: Running, hub: _Hub) -> None:
     runtime = Runtime(read_settings(running.processes.env, env_file=False))
     runtime.subscribing.set_firm("FIRM000", {Audience.OUTCOME: hub.url}, _SECRET)
-    runtime.engine.dispose()
+    runtime.close()
 
 
 if __name__ == "__main__":

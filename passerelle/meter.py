@@ -56,10 +56,15 @@ class Meter:
         for key, one in counted.items():
             self._counted.setdefault(key, Counted()).add(one)
         if self._timer is None:
-            self._timer = threading.Timer(_HAND_OVER_SECONDS, self.flush)
-            # What was not handed over does not hold up the end of a process.
-            self._timer.daemon = True
-            self._timer.start()
+            self._timer = self._begin()
+
+    def _begin(self) -> threading.Timer | None:
+        """Have what is counted from now on handed over in a while."""
+        timer = threading.Timer(_HAND_OVER_SECONDS, self.flush)
+        # What was not handed over does not hold up the end of a process.
+        timer.daemon = True
+        timer.start()
+        return timer
 
     def flush(self) -> None:
         """Hand over what was counted."""

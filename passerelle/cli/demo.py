@@ -117,7 +117,7 @@ class Demonstration:
         self._until("synced", total + LATE_ENTRIES + REFUSED_ENTRIES)
         figures = self._figures()
         self._app.close()
-        self._runtime.engine.dispose()
+        self._runtime.close()
         return figures
 
     def _submit(self, events: Iterable[Any]) -> None:

@@ -70,7 +70,7 @@ def register_demonstration(settings: Settings, firm: str, *folders: str) -> None
     for folder in folders:
         with contextlib.suppress(RegistrationError):
             runtime.registration.add_folder(firm, folder, FolderTerms())
-    runtime.engine.dispose()
+    runtime.close()
 
 
 @click.command()

@@ -54,7 +54,7 @@ def environ(database_url: str, tmp_path: Path, keyed: SimulatorHandle) -> dict[s
 def runtime(environ: dict[str, str]) -> Iterator[Runtime]:
     made = Runtime(read_settings(environ))
     yield made
-    made.engine.dispose()
+    made.close()
 
 
 def add(cli: Cli, key: str = KEY, subscription: str = SUBSCRIPTION, **env: str) -> Result:

@@ -78,7 +78,7 @@ def many_entries(engine: Engine, environ: dict[str, str], count: int) -> None:
     """Entries like one that was taken in."""
     runtime = Runtime(read_settings(environ))
     runtime.intake.take_in([purchase()])
-    runtime.engine.dispose()
+    runtime.close()
     with engine.begin() as connection:
         columns = connection.execute(
             text(

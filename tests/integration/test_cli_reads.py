@@ -44,7 +44,7 @@ def runtime(environ: dict[str, str]) -> Iterator[Runtime]:
     made.registration.add_firm(FIRM, FirmKeys("key-0123456789", "secret", "subscription"))
     made.registration.add_folder(FIRM, FOLDER, FolderTerms(name="École\tDupont"))
     yield made
-    made.engine.dispose()
+    made.close()
 
 
 def rows(done: Result) -> list[dict[str, Any]]:

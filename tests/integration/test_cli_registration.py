@@ -32,7 +32,7 @@ def environ(database_url: str, tmp_path: Path, loop: SimulatorHandle) -> dict[st
 def runtime(environ: dict[str, str]) -> Iterator[Runtime]:
     made = Runtime(read_settings(environ))
     yield made
-    made.engine.dispose()
+    made.close()
 
 
 def stored_secret(runtime: Runtime, firm: str) -> str:

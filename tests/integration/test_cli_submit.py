@@ -104,7 +104,7 @@ def test_what_is_no_json_is_kept_by_intake_when_it_came_through_the_broker(
     [message] = messages(broker_url, "intake")
     runtime = Runtime(read_settings(environ))
     taken = runtime.intake.take_in_many(*message["args"])
-    runtime.engine.dispose()
+    runtime.close()
     assert (taken.new, taken.refused) == (2, 1)
     assert stored(engine, "refused_events") == 1
 

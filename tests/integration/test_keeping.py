@@ -31,7 +31,7 @@ def app(database_url: str, broker_url: str) -> Iterator[Celery]:
     app = make_app(settings, runtime)
     yield app
     app.close()
-    runtime.engine.dispose()
+    runtime.close()
 
 
 def keep(app: Celery, body: bytes, task: str) -> None:

@@ -28,7 +28,7 @@ from passerelle.store.figures import Following, Settled
 from support.events import purchase
 from support.receiver import Office, Receiver
 from support.simulator import ROOT, SimulatorHandle, until
-from support.workshop import ACCESS_DENIED, AGAIN, FIRM, THROTTLED, UNKNOWN, Workshop
+from support.workshop import ACCESS_DENIED, AGAIN, FIRM, THROTTLED, UNKNOWN, HandMeter, Workshop
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -176,7 +176,8 @@ def test_requests_to_loop_by_route_and_result(
 
 
 def test_what_many_processes_and_threads_count_adds_up(shop: Workshop, board: Board) -> None:
-    meters = [Meter(shop._store_figures) for _ in range(4)]  # noqa: SLF001 each is a process's
+    # Each is a process's.
+    meters = [HandMeter(shop.store_figures) for _ in range(4)]
 
     def work(meter: Meter) -> None:
         for number in range(250):
@@ -205,7 +206,7 @@ def test_what_was_counted_while_the_database_was_away_is_handed_over_later() -> 
             raise OperationalError("INSERT", None, Exception("away"))
         taken.append(dict(counted))  # type: ignore[call-overload]
 
-    meter = Meter(hand_over)
+    meter = HandMeter(hand_over)
     meter.count("lease_ran_out", stage="after_mark")
     meter.flush()
     meter.count("lease_ran_out", stage="after_mark")
@@ -216,7 +217,7 @@ def test_what_was_counted_while_the_database_was_away_is_handed_over_later() -> 
 
 
 def test_figures_are_handed_over_by_themselves(shop: Workshop) -> None:
-    shop.meter.count("lease_ran_out", stage="after_mark")
+    Meter(shop.store_figures).count("lease_ran_out", stage="after_mark")
     until(lambda: shop.rows("SELECT count FROM figures"), bool, 15)
 
 

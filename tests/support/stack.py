@@ -244,7 +244,7 @@ def running_stack(
             for name in list(stack.processes):
                 stack.kill(name)
             app.close()
-            runtime.engine.dispose()
+            runtime.close()
             redis.flushdb()
         asked = loop.requests()["total"]
         assert asked <= watch.requests.total(), "Loop was asked behind the watch's back."
