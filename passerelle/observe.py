@@ -9,18 +9,23 @@ from typing import Any
 import structlog
 
 
+def links(error: BaseException) -> list[BaseException]:
+    """An error and what went wrong before it, the last first."""
+    found = [error]
+    while (before := found[-1].__cause__ or found[-1].__context__) is not None:
+        if before in found:
+            break
+        found.append(before)
+    return found
+
+
 def trace(error: BaseException) -> list[str]:
     """Where an error came from and of which kind it is, what went wrong first first.
 
     Without its text and without values: either may hold what an entry says, or a secret.
     """
-    links = [error]
-    while (before := links[-1].__cause__ or links[-1].__context__) is not None:
-        if before in links:
-            break
-        links.append(before)
     lines = []
-    for link in reversed(links):
+    for link in reversed(links(error)):
         frames = traceback.extract_tb(link.__traceback__)
         lines += [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
         lines.append(f"{type(link).__module__}.{type(link).__qualname__}")

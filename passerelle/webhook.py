@@ -6,7 +6,6 @@ Source: Standard Webhooks 1.0, sections on SSRF and on how a receiver answers.
 import contextlib
 import datetime as dt
 import socket
-import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -70,7 +69,8 @@ class Webhooks:
         self._networks = networks
         self._may_be_plain = may_be_plain
         self._seconds = seconds
-        self._local = threading.local()
+        # Through a proxy, whose address it is would not be seen; and no passwords of .netrc.
+        self._sessions = wire.Sessions(trust_env=False)
 
     def check(self, url: str) -> None:
         """Whether messages may go there, as far as it can be told now.
@@ -79,11 +79,11 @@ class Webhooks:
         """
         host, port = self._place(url)
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = wire.addresses_of(host, port)
         # UnicodeError: what is no host name.
         except (OSError, UnicodeError):
             raise WebhookError(f"{host} has no address; see that the name is right.") from None
-        for address in {str(one[4][0]) for one in found}:
+        for address in addresses:
             if not self._allows(address):
                 raise WebhookError(_not_allowed(f"{host} ({address})"))
 
@@ -105,7 +105,7 @@ class Webhooks:
         with wire.calling(end_by, end_by, self._allows) as call:
             try:
                 self._place(url)
-                response = self._session().post(
+                response = self._sessions.session.post(
                     url,
                     data=body,
                     headers={
@@ -131,24 +131,11 @@ class Webhooks:
         """A failure without addresses and without what was sent."""
         if ended or isinstance(error, requests.Timeout):
             return self._late()
-        links: list[BaseException] = [error]
-        while links[-1].__context__ is not None:
-            links.append(links[-1].__context__)
-        for kind, words in _FAILURES.items():
-            if any(isinstance(link, kind) for link in links):
-                return words
-        return f"The connection broke ({type(error).__name__})."
+        words = wire.known(error, _FAILURES.items())
+        return words or f"The connection broke ({type(error).__name__})."
 
     def _late(self) -> str:
         return f"It did not answer within {self._seconds:g} s."
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = wire.make_session()
-            # Through a proxy, whose address it is would not be seen; and no passwords of .netrc.
-            session.trust_env = False
-        return session
 
 
 def _not_allowed(what: str) -> str:
@@ -158,7 +145,7 @@ def _not_allowed(what: str) -> str:
     )
 
 
-_FAILURES = {
+_FAILURES: dict[type[BaseException], str] = {
     wire.ForbiddenAddressError: _not_allowed("Its address"),
     socket.gaierror: "Its name has no address.",
     ConnectionRefusedError: "It refuses connections.",

@@ -9,17 +9,19 @@ import datetime as dt
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from passerelle.observe import links
 
 _CHUNK = 65_536
 _USER_TIMEOUT_MS = 20_000
@@ -39,6 +41,26 @@ class SendDeadlineError(OSError):
 
 class ForbiddenAddressError(OSError):
     """The name leads to an address that may not be connected to."""
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """Raises: OSError, UnicodeError, where a name has none, or is none."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(one[4][0]) for one in found]
+
+
+_T = TypeVar("_T")
+
+
+def known(error: Exception, failures: Iterable[tuple[type[BaseException], _T]]) -> _T | None:
+    """What the first of the failures stands for that the error is, or came of; what went wrong
+    first may be wrapped several times.
+    """
+    chain = links(error)
+    for kind, meant in failures:
+        if any(isinstance(link, kind) for link in chain):
+            return meant
+    return None
 
 
 @dataclass(slots=True)
@@ -72,8 +94,7 @@ class Call:
 
         What is looked up is what is connected to: a name may lead elsewhere the next time.
         """
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(one[4][0]) for one in found]
+        addresses = addresses_of(host, port)
         if self.allows is not None and not all(map(self.allows, addresses)):
             raise ForbiddenAddressError
         failure: OSError = TimeoutError()
@@ -185,6 +206,14 @@ def make_session() -> requests.Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=1, max_retries=0))
     return session
+
+
+class Sessions(threading.local):
+    """`session` is each thread's own."""
+
+    def __init__(self, *, trust_env: bool = True) -> None:
+        self.session = make_session()
+        self.session.trust_env = trust_env
 
 
 def retry_after(

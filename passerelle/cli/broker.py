@@ -45,7 +45,7 @@ class Broker:
 
     def submit(self, events: Sequence[object]) -> None:
         """One `entries.submit_many`; the broker has it when this returns."""
-        # What Flower shows: the events are nobody's to read there.
+        # Else the events would be written out once more, in the header.
         shown = f"[{len(events)} events]"
         self._app.send_task(SUBMIT_MANY, args=[list(events)], queue=INTAKE, argsrepr=shown)
 

@@ -23,7 +23,7 @@ from passerelle.cli.sample import sample_events, spoiled_events
 from passerelle.cli.tree import PORT_BASE, Ports
 from passerelle.cli.up import DEMO_FIRM, DEMO_FOLDER, Plan, register_demonstration, serve
 from passerelle.domain.errors import PasserelleError
-from passerelle.domain.remedies import Facts, remedy
+from passerelle.domain.remedies import facts_of, remedy
 from passerelle.embedded.port import free_base
 from passerelle.fec.entries import Choices
 from passerelle.fec.examination import events
@@ -134,8 +134,7 @@ class Demonstration:
         """The connector is activated on the folder, and Loop asked at once."""
         with self._runtime.engine.connect() as connection:
             [case] = [one for one in queries.cases(connection) if one["state"] == "open"]
-        facts = Facts(case["reason"], case["firm"], case["folder"], case["message"])
-        title = remedy(read_table("remedies"), "en", facts).title
+        title = remedy(read_table("remedies"), "en", facts_of(case)).title
         self._say(f"{case['held']} entries wait under one case, {case['reason']}. {title}")
         self._say("Access is given, and Loop asked (by itself it would be within a minute):")
         self._control("PATCH", f"folders/{REFUSED_FOLDER}", {"access": "granted"})

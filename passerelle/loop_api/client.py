@@ -2,7 +2,6 @@
 
 import functools
 import json
-import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -152,7 +151,7 @@ class Loop:
         self._send_seconds = send_seconds
         self._call_seconds = call_seconds
         self._told = told
-        self._local = threading.local()
+        self._sessions = wire.Sessions()
 
     def post_import(self, credentials: Credentials, body: bytes, started: float) -> Answer:
         """Ask Loop to import. The deadlines count from `started`, on the clock of `wire.now`."""
@@ -295,7 +294,7 @@ class Loop:
         end_by = start + self._call_seconds
         with wire.calling(start + self._send_seconds, end_by) as call:
             try:
-                response = self._session().request(
+                response = self._sessions.session.request(
                     "GET" if body is None else "POST",
                     f"{self._base_url}/{route}",
                     params=query,
@@ -318,12 +317,6 @@ class Loop:
             return Exchange(failure=Failure.TOO_LARGE)
         return Exchange(response.status_code, response.headers, content)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = wire.make_session()
-        return session
-
 
 # A proxy that has no address is the proxy's failure; a refused or unknown host is no mere cut.
 _FAILURES: tuple[tuple[type[BaseException], Failure], ...] = (
@@ -342,11 +335,5 @@ _FAILURES: tuple[tuple[type[BaseException], Failure], ...] = (
 
 def _in_words(error: Exception) -> str:
     """A failure without addresses and without what was sent."""
-    # What went wrong first may be wrapped several times.
-    chain: list[BaseException] = [error]
-    while chain[-1].__context__ is not None:
-        chain.append(chain[-1].__context__)
-    for kind, failure in _FAILURES:
-        if any(isinstance(link, kind) for link in chain):
-            return failure
-    return f"The call to Loop failed ({type(error).__name__})."
+    failure = wire.known(error, _FAILURES)
+    return failure or f"The call to Loop failed ({type(error).__name__})."

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from passerelle.store.outbox_models import MessageType
+from passerelle.store.outbox_models import MOST_OUTCOMES, MessageType
 
 # Until nothing has come for a while, or the first has waited for long, outcomes gather.
 _QUIET_SECONDS, _LONGEST_SECONDS = 3.0, 30.0
@@ -199,11 +199,11 @@ def folder_code(connection: Connection, folder_id: int) -> str:
 
 
 # What was too large once may have been so for a moment: messages grow again, by one each.
-_UP = text("""
+_UP = text(f"""
 UPDATE endpoints SET down_since = NULL, failures = 0, message = NULL, due_at = NULL,
-    most = least(500, most + 1)
-WHERE id = :id AND (down_since IS NOT NULL OR most < 500)
-""")
+    most = least({MOST_OUTCOMES}, most + 1)
+WHERE id = :id AND (down_since IS NOT NULL OR most < {MOST_OUTCOMES})
+""")  # noqa: S608 idem
 
 
 # Here and below: the endpoint first, as whoever tells anew locks them.

@@ -17,6 +17,7 @@ from passerelle.meter import Counted, Key
 from passerelle.store import missing
 from passerelle.store.endpoints import UNTOLD
 from passerelle.store.identity import went_back
+from passerelle.store.queries import STANDING
 
 _ADD = text("""
 INSERT INTO figures AS known (name, labels, count, seconds, buckets)
@@ -93,9 +94,7 @@ SELECT
    FROM firms) AS since_last_import_seconds,
   (SELECT coalesce(extract(epoch FROM now() - min(poll_at)), 0)::float
    FROM imports WHERE poll_at <= now()) AS oldest_poll_seconds,
-  (SELECT count(*) FROM firms WHERE held_by IS NOT NULL) AS firms_on_hold,
-  (SELECT count(*) FROM folders WHERE held_by IS NOT NULL) AS folders_on_hold,
-  (SELECT count(*) FROM firms WHERE paused_until > now()) AS firms_paused,
+  {STANDING},
   (SELECT coalesce(extract(epoch FROM now() - since), 0)::float FROM outages) AS loop_down_seconds,
   (SELECT count(*) FROM refused_events
    WHERE taken_in_at IS NULL AND last_received_at > now() - interval '1 day')
@@ -107,14 +106,11 @@ SELECT
   (SELECT count(*) FROM folders WHERE registered_at IS NOT NULL AND refreshed_at IS NULL)
     AS folders_never_read,
   (SELECT count(*) FROM referential_flags) AS referential_flags,
-  (SELECT count(*) FROM endpoints WHERE down_since IS NOT NULL AND url IS NOT NULL)
-    AS receivers_down,
-  (SELECT count(*) FROM messages WHERE told_at IS NULL) AS messages_waiting,
   (SELECT count(*) FROM messages WHERE told_at IS NULL AND due_at IS NOT NULL) AS messages_aside,
   (SELECT coalesce(extract(epoch FROM now() - min(o.at)), 0)::float
    FROM endpoints ep CROSS JOIN LATERAL {UNTOLD} o
    WHERE ep.url IS NOT NULL AND ep.down_since IS NULL) AS oldest_untold_seconds
-""")  # noqa: S608 a literal of a module beside this one
+""")  # noqa: S608 literals of modules beside this one
 
 
 def gauges(connection: Connection) -> dict[str, float]:

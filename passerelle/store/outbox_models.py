@@ -22,6 +22,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from passerelle.domain.states import Told
 from passerelle.store.columns import id_, metadata, one_of, since, time
 
+MOST_OUTCOMES = 500
+"""In a message, contract section 8."""
+
 
 class Audience(enum.StrEnum):
     """Who is told at an endpoint."""
@@ -55,7 +58,7 @@ endpoints = Table(
     # The latest outcome that stands in a message.
     Column("last_sequence", BigInteger, nullable=False, server_default="0"),
     # Outcomes in a message, at most; fewer once a message was too large.
-    Column("most", Integer, nullable=False, server_default=text("500")),
+    Column("most", Integer, nullable=False, server_default=text(str(MOST_OUTCOMES))),
     # One message at a time.
     Column("lease", Uuid),
     time("lease_until"),

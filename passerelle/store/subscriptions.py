@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.store.outbox_models import Audience
+from passerelle.store.outbox_models import MOST_OUTCOMES, Audience
 
-_SET_URL = text("""
+_SET_URL = text(f"""
 INSERT INTO endpoints (firm_id, audience, url, after_id)
 SELECT :firm_id, :audience, CAST(:url AS bytea),
     (SELECT coalesce(max(id), 0) FROM outcomes WHERE firm_id = :firm_id)
 ON CONFLICT (firm_id, audience) DO UPDATE SET url = excluded.url, due_at = NULL, failures = 0,
-    down_since = NULL, message = NULL, lease = NULL, lease_until = NULL, most = 500
-""")
+    down_since = NULL, message = NULL, lease = NULL, lease_until = NULL,
+    most = {MOST_OUTCOMES}
+""")  # noqa: S608 a number of a module beside this one
 _AT_ONCE = text("""
 UPDATE messages m SET failures = 0, due_at = NULL FROM endpoints ep
 WHERE ep.id = m.endpoint_id AND ep.firm_id = :firm_id AND ep.audience = :audience
@@ -114,7 +115,7 @@ def replay(connection: Connection, firm_id: int, since: dt.datetime) -> Replayed
     untold = connection.execute(_UNTOLD_SINCE, values).one()
     connection.execute(
         text(
-            "UPDATE endpoints SET due_at = NULL, most = 500, "
+            f"UPDATE endpoints SET due_at = NULL, most = {MOST_OUTCOMES}, "  # noqa: S608 idem
             "after_id = least(after_id, CAST(:before_id AS bigint)) "
             "WHERE firm_id = :firm_id AND audience = 'outcome'"
         ),
