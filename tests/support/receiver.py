@@ -107,7 +107,8 @@ class Office:
         chance: Callable[[], float] = lambda: 0.5,
     ) -> None:
         self.shop = shop
-        self.webhooks = webhooks or Webhooks(LOOPBACK, lambda _: True, seconds=0.5)
+        # Long: the machine may be busy, and who answers does so at once.
+        self.webhooks = webhooks or Webhooks(LOOPBACK, lambda _: True, seconds=15)
         self.subscribing = Subscribing(shop.engine, shop.vault, self.webhooks)
         self.telling = Telling(
             shop.engine,

@@ -32,6 +32,8 @@ def logged() -> Iterator[io.StringIO]:
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
+    # What was set up then is kept by the logger from its first use on; others capture it.
+    vars(log).pop("bind", None)
 
 
 def fail() -> None:
