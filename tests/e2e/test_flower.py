@@ -1,5 +1,6 @@
 """Flower: open to nobody who passes by, and without payloads, whoever has sent them."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -55,12 +56,14 @@ def test_it_shows_how_many_and_of_which_folder_and_no_payload(
             until(lambda: answers(f"{url}/healthcheck"), bool, 60)
             assert requests.get(f"{url}/api/tasks", timeout=30).status_code == 401
             firm = stack.add_firm(None, "SHOWN")
-            events = [
-                purchase(number, firm=firm, folder="SHOWN", event_id=str(uuid.uuid4()))
-                for number in range(3)
-            ]
+            numbers = itertools.count()
 
             def shown() -> dict[str, str]:
+                # Others each time: Flower sees what happens once it listens.
+                events = [
+                    purchase(next(numbers), firm=firm, folder="SHOWN", event_id=str(uuid.uuid4()))
+                    for _ in range(3)
+                ]
                 # As a foreign producer sends it: what it says of the payload is the payload.
                 stack.app.send_task(
                     "entries.submit_many",
