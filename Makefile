@@ -20,16 +20,17 @@ setup: .venv/.ready ## .venv/ with everything the lock names
 		--no-build-isolation --editable .
 	@touch $@
 
-# The receiver of messages that the tests have in another language, with its library.
-RECEIVER := tests/support/js_receiver
-$(RECEIVER)/node_modules/.ready: $(RECEIVER)/package-lock.json .venv/.ready
-	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(RECEIVER) ci --silent
+# What the tests have from npm's registry: the library of a receiver of messages in another language,
+# and the Compose specification's schema, which comes with a linter.
+JS := tests/support/js
+$(JS)/node_modules/.ready: $(JS)/package-lock.json .venv/.ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(JS) ci --silent
 	@touch $@
 
 demo: setup ## the main job from end to end, in two minutes
 	$(BIN)/passerelle demo
 
-test: setup $(RECEIVER)/node_modules/.ready ## every test, against servers it starts itself
+test: setup $(JS)/node_modules/.ready ## every test, against servers it starts itself
 	$(BIN)/python -m pytest
 
 test-firms: setup ## the e2e tests with a twin for each firm: same folders, same entries

@@ -127,6 +127,10 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise _ExpectedError("networks such as 10.0.0.0/8 or fd00::/8, by comma") from None
 
 
+def _path_or_none(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
 def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 
@@ -183,6 +187,8 @@ SETTINGS: tuple[Setting, ...] = (
             "entry is never split"),
     Setting("discover_route", _route, "", "the route of the Loop API that lists the folders that a "
             "key reaches, for `folder discover`; Cegid documents none"),
+    Setting("heartbeat", _path_or_none, "", "a file that a worker touches every two seconds while "
+            "it consumes, for health checks; without, none"),
     Setting("logs", _one_of("json", "text"), "json", "how workers, beat and Flower log: `json`, an "
             "object a line, or `text`, for people"),
     Setting("rolling", _boolean, "false", "`1` while versions are mixed during a roll-out: an "
@@ -220,6 +226,7 @@ class Settings:
     batch_lines: int
     batch_bytes: int
     discover_route: str
+    heartbeat: Path | None
     logs: str
     rolling: bool
     api_secret: str

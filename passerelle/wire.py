@@ -223,7 +223,7 @@ def retry_after(
     header = headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdigit():
         return float(header)
-    until, start = _date(header), _date(headers.get("Date", ""))
+    until, start = date_of(header), date_of(headers.get("Date", ""))
     # A date counts by the server's own clock, where it tells it, and by ours, which may be off,
     # only where nothing else says how long.
     if until is None or (start is None and otherwise is not None):
@@ -231,7 +231,7 @@ def retry_after(
     return max(0.0, (until - (start or at)).total_seconds())
 
 
-def _date(header: str) -> dt.datetime | None:
+def date_of(header: str) -> dt.datetime | None:
     """An HTTP date, aware; None for anything else."""
     try:
         found = parsedate_to_datetime(header)

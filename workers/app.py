@@ -18,7 +18,8 @@ from tasks.names import INTAKE, QUEUES
 from tasks.referentials import Refresh
 from tasks.remediation import ProbeCase, ReleaseCase
 from tasks.upkeep import Sweep, Tell
-from workers import broker
+from workers import broker, heartbeat
+from workers.about import answer_about
 from workers.flower import ask_who_looks
 from workers.schedule import Every
 
@@ -129,19 +130,25 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
     signals.setup_logging.connect(lambda **_: configure_logs(as_text=as_text), weak=False)
     signals.import_modules.connect(ask_who_looks)
     # By a worker alone: beat, Flower and producers need the broker and nothing else.
-    signals.celeryd_init.connect(lambda **_: _start_worker(settings), weak=False)
+    signals.celeryd_init.connect(lambda **_: _start_worker(app, settings), weak=False)
     return app
 
 
-def _start_worker(settings: Settings) -> None:
+def _start_worker(app: Celery, settings: Settings) -> None:
     """A worker that cannot work does not start."""
     faults = [
         f"PASSERELLE_{name.upper()} is not set; a worker needs it."
         for name in ("database_url", "secret_keys")
         if getattr(settings, name) is None
     ]
+    if settings.heartbeat is not None:
+        try:
+            heartbeat.keep(app, settings.heartbeat)
+        except OSError as error:
+            faults.append(f"PASSERELLE_HEARTBEAT: the file cannot be made ({error}).")
     if faults:
         sys.exit("\n".join(faults))
+    answer_about(settings)
     # Tenths of a second that a process of a pool waits at its end for its last result to be read.
     # By then the worker may read no more, and with Celery's 300 every sixth stop took half a
     # minute. What was not read is delivered again, which harms nothing.

@@ -11,6 +11,7 @@ from redis import ResponseError
 from config.settings import Settings
 from tasks.bells import ring_for_folders
 from tasks.names import INTAKE, QUEUES, SUBMIT_MANY
+from workers.about import ABOUT
 from workers.app import make_app
 
 _ANSWER_SECONDS = 0.5
@@ -27,6 +28,19 @@ class Traffic:
     queues: dict[str, int]
     workers: list[str]
     refuses: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a Redis or Valkey keeps what it was given."""
+
+    policy: str
+    max_bytes: int
+    log_of_changes: bool
+
+    @property
+    def may_forget(self) -> bool:
+        return self.max_bytes > 0 and self.policy != "noeviction"
 
 
 class Broker:
@@ -75,6 +89,26 @@ class Broker:
             except ResponseError as error:
                 return Traffic(queues, [], str(error))
         return Traffic(queues, sorted(name for pong in pongs for name in pong))
+
+    def about(self) -> dict[str, dict[str, Any]]:
+        """What each worker says of itself (`workers/about.py`); of a version before, an error."""
+        replies = self._app.control.broadcast(ABOUT, reply=True, timeout=_ANSWER_SECONDS)
+        return {name: said for reply in replies for name, said in reply.items()}
+
+    def keeping(self) -> Keeping | None:
+        """None of RabbitMQ, which writes down what it has, and where INFO is not allowed."""
+        with self._app.connection_for_write() as connection:
+            if connection.transport.driver_type != "redis":
+                return None
+            try:
+                info = connection.default_channel.client.info()
+            except ResponseError:
+                return None
+        return Keeping(
+            info.get("maxmemory_policy", "noeviction"),
+            int(info.get("maxmemory", 0)),
+            bool(info.get("aof_enabled", 1)),
+        )
 
 
 def ring(settings: Settings, folders: Collection[int]) -> None:

@@ -6,26 +6,25 @@ from collections.abc import Iterator
 import click
 from sqlalchemy import Connection, Engine, text
 
-from config.settings import Settings
-from passerelle.cli import deployment
-from passerelle.cli.broker import Traffic
-from passerelle.cli.broker import look as look_at_broker
+from passerelle.cli import deployment, doctor_broker
 from passerelle.cli.errors import sentence
 from passerelle.cli.findings import any_grave, as_rows, print_findings
 from passerelle.cli.output import Row, json_option, print_json, shown
 from passerelle.domain.finding import Finding
+from passerelle.domain.key_trial import sentence as sentence_of
+from passerelle.loop_api.client import Door
+from passerelle.runtime import Runtime
 from passerelle.store import queries
 from passerelle.store.schema import revisions
-from tasks.names import QUEUES
 
 _CLOCK_SECONDS = 60.0
 """Further apart, and what people read in logs and in the database contradicts itself."""
 
 
-def examine(settings: Settings, engine: Engine) -> Iterator[Finding]:
+def examine(runtime: Runtime) -> Iterator[Finding]:
     """What is behind something that does not answer is left out."""
     try:
-        yield from _database(engine)
+        yield from _database(runtime.engine)
     except Exception as error:
         told = sentence(error)
         if told is None:
@@ -33,9 +32,11 @@ def examine(settings: Settings, engine: Engine) -> Iterator[Finding]:
         yield Finding(
             "database",
             told,
-            "See that PASSERELLE_DATABASE_URL is right, that it runs, and that it is no standby.",
+            "See that PASSERELLE_DATABASE_URL is right (host, port, user, password, name), that it "
+            "runs, and that it is no standby.",
         )
-    yield from _broker(settings)
+    yield from doctor_broker.examine(runtime.settings)
+    yield from _loops_door(runtime.loop.knock())
 
 
 def _database(engine: Engine) -> Iterator[Finding]:
@@ -129,38 +130,19 @@ def _receiver(one: Row) -> tuple[str, str]:
     return wrong, remedy
 
 
-def _broker(settings: Settings) -> Iterator[Finding]:
-    traffic = look_at_broker(settings)
-    if traffic is None:
-        yield Finding(
-            "broker",
-            "It does not answer." if settings.broker_url else "PASSERELLE_BROKER_URL is not set.",
-            "See that PASSERELLE_BROKER_URL is right and it runs; what was taken in waits.",
-        )
-        return
-    yield Finding("broker")
+def _loops_door(door: Door) -> Iterator[Finding]:
     yield Finding(
-        "broker takes messages",
-        traffic.refuses,
-        "Give it memory, or see to its disk and replicas; what was taken in waits.",
+        "Loop's address",
+        None if door.is_loops else sentence_of(door.answer),
+        "See PASSERELLE_LOOP_URL, the network, the proxy and the certificate between.",
     )
-    if traffic.refuses is None:
-        yield from _workers(traffic)
-
-
-def _workers(traffic: Traffic) -> Iterator[Finding]:
-    for queue in QUEUES:
-        nobody = not any(name.startswith(f"{queue}@") for name in traffic.workers)
-        yield Finding(
-            f"worker of {queue}",
-            f"Nobody answers; {traffic.queues[queue]} messages wait." if nobody else None,
-            f"Start it: celery -A workers.main worker --queues {queue} (see docker-compose.yml).",
-        )
-    ticks = any(name.startswith("celerybeat@") for name in traffic.workers)
+    if door.date is None:
+        return
+    apart = (dt.datetime.now(dt.UTC) - door.date).total_seconds()
     yield Finding(
-        "beat",
-        None if ticks else "It does not answer, or has not ticked for a minute.",
-        "Start it: celery -A workers.main beat. Without it nothing that waits goes on.",
+        "clock and Loop's",
+        None if abs(apart) < _CLOCK_SECONDS else f"They are {abs(apart):.0f} s apart.",
+        "Set this machine's clock by NTP; if it is right, tell Cegid.",
     )
 
 
@@ -172,8 +154,7 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
 
     The exit code is 1 if anything is that concerns more than some firms.
     """
-    runtime = deployment.runtime()
-    findings = list(examine(runtime.settings, runtime.engine))
+    findings = list(examine(deployment.runtime()))
     if as_json:
         print_json(as_rows(findings))
     else:

@@ -1,5 +1,6 @@
 """Loop's routes, as far as they are called. Reference: Loop API 1 to 3."""
 
+import datetime as dt
 import functools
 import json
 import uuid
@@ -133,6 +134,19 @@ class EntryFilter:
         return " && ".join(conditions)
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What stands at Loop's address: its answer to whoever shows no keys, and its clock."""
+
+    answer: Answer
+    date: dt.datetime | None
+
+    @property
+    def is_loops(self) -> bool:
+        """Whether it asks for keys as Loop does, or would have in a while."""
+        return self.answer.sort in {Sort.PERSON, Sort.PAUSE, Sort.ACCEPTED}
+
+
 class Loop:
     """Calls Loop; every call ends in an answer, none raises. One session a thread.
 
@@ -161,6 +175,11 @@ class Loop:
         """Whether Loop takes these keys, by a read that needs no folder; ACCEPTED where it does."""
         query = {"accountingImportRequestId": str(uuid.uuid4())}
         return sort_trial(self._call("getImportStatus", credentials, query))
+
+    def knock(self) -> Door:
+        """See what is at Loop's address, for no firm; nothing is counted."""
+        exchange = self._exchange("getImportStatus", {}, None, None, wire.now())
+        return Door(sort_trial(exchange), wire.date_of(exchange.headers.get("Date", "")))
 
     def import_status(self, credentials: Credentials, request_id: str) -> Status | Answer:
         """How far an import is; an Answer where Loop did not say."""
@@ -277,8 +296,9 @@ class Loop:
         started: float | None = None,
     ) -> Exchange:
         began = wire.now()
+        headers = credentials.headers()
         exchange = self._exchange(
-            route, credentials, query, body, began if started is None else started
+            route, headers, query, body, began if started is None else started
         )
         self._told(route, exchange.result, wire.now() - began)
         return exchange
@@ -286,7 +306,7 @@ class Loop:
     def _exchange(
         self,
         route: str,
-        credentials: Credentials,
+        headers: Mapping[str, str],
         query: Mapping[str, str] | None,
         body: bytes | None,
         start: float,
@@ -299,7 +319,7 @@ class Loop:
                     f"{self._base_url}/{route}",
                     params=query,
                     data=body,
-                    headers=credentials.headers(),
+                    headers=headers,
                     timeout=(min(_CONNECT_SECONDS, self._call_seconds), self._call_seconds),
                     allow_redirects=False,
                     stream=True,

@@ -75,7 +75,7 @@ class Listener:
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    receiver = ROOT / "tests/support/js_receiver/receiver.js"
+    receiver = ROOT / "tests/support/js/receiver.js"
     node = Path(sys.executable).parent / "node"
     with subprocess.Popen(
         [node, receiver, SECRET], stdout=subprocess.PIPE, text=True, start_new_session=True

@@ -1,8 +1,12 @@
 """`passerelle doctor` names what is wrong while it lasts, and says what to do."""
 
 import datetime as dt
+import email.utils
 import json
+import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
@@ -10,6 +14,8 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 from support.command import Cli
+from support.raw_server import read_request, response, serving
+from support.simulator import SimulatorHandle
 
 PAUSED = (
     "INSERT INTO firms (code, code_key, paused_until) VALUES ('A', 'a', now() + interval '1 h')"
@@ -22,11 +28,12 @@ Doctor = Callable[..., tuple[int, dict[str, str | None]]]
 
 
 @pytest.fixture
-def doctor(cli: Cli, broker_url: str) -> Doctor:
+def doctor(cli: Cli, broker_url: str, loop: SimulatorHandle) -> Doctor:
     """Runs the command; its exit code and what is wrong by name."""
+    usual = {"PASSERELLE_BROKER_URL": broker_url, "PASSERELLE_LOOP_URL": loop.base_url}
 
     def run(**changes: str) -> tuple[int, dict[str, str | None]]:
-        done = cli("doctor", "--json", **{"PASSERELLE_BROKER_URL": broker_url} | changes)
+        done = cli("doctor", "--json", **usual | changes)
         findings = json.loads(done.stdout)
         assert all(finding["remedy"] for finding in findings if not finding["ok"])
         return done.exit_code, {finding["name"]: finding["wrong"] for finding in findings}
@@ -78,6 +85,133 @@ def test_a_database_that_takes_no_writes_is_named(doctor: Doctor, engine: Engine
 def test_a_clock_that_is_off_is_named(doctor: Doctor) -> None:
     with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5), tick=True):
         assert "300 s away" in str(doctor()[1]["clock"])
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "words"),
+    [
+        ("hostname", "no-such-host.invalid", "no-such-host.invalid"),
+        ("port", "9", "refused"),
+        ("password", "mistyped", "password authentication failed"),
+        ("path", "no_such_database", "does not exist"),
+    ],
+)
+def test_what_is_wrong_of_the_databases_url_is_named(
+    doctor: Doctor, database_url: str, part: str, wrong: str, words: str
+) -> None:
+    code, found = doctor(PASSERELLE_DATABASE_URL=with_part(database_url, part, wrong))
+    assert code == 1
+    assert words in str(found["database"])
+    assert "mistyped" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "words"),
+    [
+        ("hostname", "no-such-host.invalid", "no-such-host.invalid"),
+        ("port", "9", "refused"),
+        ("password", "mistyped", "username-password"),
+        ("path", "9999", "out of range"),
+    ],
+)
+def test_what_is_wrong_of_the_brokers_url_is_named(
+    doctor: Doctor, broker_url: str, part: str, wrong: str, words: str
+) -> None:
+    code, found = doctor(PASSERELLE_BROKER_URL=with_part(broker_url, part, wrong))
+    assert code == 1
+    assert words in str(found["broker"])
+    assert "mistyped" not in str(found)
+
+
+def with_part(url: str, part: str, wrong: str) -> str:
+    given = urlsplit(url)
+    parts = {
+        "username": given.username or "",
+        "password": given.password,
+        "hostname": given.hostname,
+        "port": given.port,
+        "path": given.path.strip("/"),
+    } | {part: wrong}
+    return "{}://{username}:{password}@{hostname}:{port}/{path}".format(given.scheme, **parts)
+
+
+def test_a_broker_that_may_forget_is_named(doctor: Doctor, broker_url: str) -> None:
+    assert doctor()[1]["broker forgets nothing"] is None
+    with Redis.from_url(broker_url) as broker:
+        broker.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            # Without a limit nothing is ever forgotten.
+            assert doctor()[1]["broker forgets nothing"] is None
+            broker.config_set("maxmemory", "1gb")
+            assert "allkeys-lru" in str(doctor()[1]["broker forgets nothing"])
+        finally:
+            broker.config_set("maxmemory", "0")
+            broker.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_broker_that_writes_nothing_down_is_named(doctor: Doctor, broker_url: str) -> None:
+    assert doctor()[1]["broker writes down"] is None
+    with Redis.from_url(broker_url) as broker:
+        broker.config_set("appendonly", "no")
+        try:
+            assert "started again" in str(doctor()[1]["broker writes down"])
+        finally:
+            broker.config_set("appendonly", "yes")
+
+
+def test_a_broker_that_keeps_its_settings_to_itself_is_not_accused(
+    doctor: Doctor, broker_url: str
+) -> None:
+    with Redis.from_url(broker_url) as broker:
+        broker.execute_command("ACL SETUSER shy on >pw ~* &* +@all -info")
+        try:
+            found = doctor(
+                PASSERELLE_BROKER_URL=with_part(
+                    with_part(broker_url, "username", "shy"), "password", "pw"
+                )
+            )[1]
+        finally:
+            broker.execute_command("ACL DELUSER shy")
+    assert found["broker"] is None
+    assert "broker forgets nothing" not in found
+
+
+def answering(body: bytes, status: str, *headers: str) -> AbstractContextManager[str]:
+    """The URL of a server that answers each request so."""
+
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(response(status, body, *headers))
+
+    return serving(answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        ("404 Not Found", b'{"statusCode":404,"message":"Resource not found"}', "no Loop API"),
+        ("200 OK", b"<html>Bienvenue</html>", "A page came"),
+        ("302 Found", b"", "leads elsewhere"),
+        ("503 Service Unavailable", b"", "Loop is down (HTTP 503)"),
+    ],
+)
+def test_what_is_no_loop_at_its_address_is_named(
+    doctor: Doctor, status: str, body: bytes, words: str
+) -> None:
+    assert doctor()[1]["Loop's address"] is None
+    with answering(body, status) as url:
+        code, found = doctor(PASSERELLE_LOOP_URL=url)
+    assert (code, words in str(found["Loop's address"])) == (1, True)
+    assert "Nothing listens" in str(doctor(PASSERELLE_LOOP_URL=url)[1]["Loop's address"])
+
+
+def test_a_clock_off_against_loops_is_named(doctor: Doctor) -> None:
+    date = email.utils.format_datetime(dt.datetime.now(dt.UTC) - dt.timedelta(hours=1), usegmt=True)
+    body = b'{"statusCode":401,"message":"Access denied due to missing subscription key."}'
+    with answering(body, "401 Unauthorized", f"Date: {date}") as url:
+        found = doctor(PASSERELLE_LOOP_URL=url)[1]
+    assert found["Loop's address"] is None
+    assert str(found["clock and Loop's"]).startswith("They are 360")
 
 
 def test_a_broker_that_takes_no_writes_is_named(doctor: Doctor, broker_url: str) -> None:

@@ -1,35 +1,30 @@
 """docker-compose.yml held to the code that its services run."""
 
+import json
 import re
 import runpy
 import stat
-import subprocess
 import tomllib
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
+from jsonschema import Draft7Validator
 
 from config.settings import SETTINGS, Settings, read_settings
 from passerelle.cli.metrics import PORT as METRICS_PORT
 from passerelle.cli.tree import PORT_BASE, Ports
 from passerelle.embedded import valkey
+from support.compose import CELERY, COMPOSE, OURS, SERVICES, WORKERS, make_secrets, trial
 from support.simulator import ROOT
 from workers.queues import CONSUMERS, worker_arguments
-
-TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-COMPOSE = yaml.safe_load(TEXT)
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: one for name, one in SERVICES.items() if one["image"].startswith("passerelle:")}
-CELERY = {name: one for name, one in OURS.items() if one["command"][0] == "celery"}
-WORKERS = {name: one for name, one in CELERY.items() if one["command"][3] == "worker"}
 
 SECRET = {"PASSERELLE_BROKER_URL", "PASSERELLE_DATABASE_URL", "PASSERELLE_SECRET_KEYS"}
 # Nothing runs `up` in a container, and a firm's API secret is typed when it is added.
 NOT_FOR_SERVICES = {"PASSERELLE_DATA_DIR", "PASSERELLE_API_SECRET"}
+# The file itself says where it is, since its health check looks there.
+HEARTBEAT = "PASSERELLE_HEARTBEAT"
 
 
 def test_each_queue_has_a_worker_exactly_as_the_code_would_start_it() -> None:
@@ -38,6 +33,26 @@ def test_each_queue_has_a_worker_exactly_as_the_code_would_start_it() -> None:
         for consumer in CONSUMERS
     }
     assert {name: one["command"] for name, one in WORKERS.items()} == wanted
+
+
+def in_bytes(size: str) -> int:
+    return int(size[:-1]) * {"m": 2**20, "g": 2**30}[size[-1]]
+
+
+def test_it_is_what_the_compose_specification_says() -> None:
+    path = ROOT / "tests/support/js/node_modules/dclint/schemas/compose.schema.json"
+    schema = Draft7Validator(json.loads(path.read_text(encoding="utf-8")))
+    assert [error.message for error in schema.iter_errors(COMPOSE)] == []
+    wrong = COMPOSE | {"services": {"one": {"image": "x", "mem_limits": "1g"}}}
+    assert [*schema.iter_errors(wrong)]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_takes_what_the_others_need(name: str) -> None:
+    one = SERVICES[name]
+    assert 2**28 < in_bytes(one["mem_limit"]) <= 2**31
+    assert 0 < one["pids_limit"] <= 500
+    assert one["logging"]["options"] == {"max-size": "50m", "max-file": "5"}
 
 
 def test_there_is_one_beat_and_one_flower() -> None:
@@ -112,7 +127,10 @@ def test_the_broker_keeps_messages_as_the_embedded_one_does() -> None:
     kept = {"appendonly", "appendfsync", "maxmemory-policy", "save"}
     _, _, *arguments = SERVICES["valkey"]["command"]
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    limit = given.pop("--maxmemory").removesuffix("mb")
     assert given == {f"--{key}": embedded[key].strip('"') for key in kept}
+    # A child that writes the log anew may hold all of it once more.
+    assert 2 * int(limit) * 2**20 < in_bytes(SERVICES["valkey"]["mem_limit"])
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -130,7 +148,7 @@ def test_no_secret_stands_in_an_environment(name: str) -> None:
     for variable, value in environment.items():
         if variable.endswith("_FILE"):
             assert value.startswith("/run/secrets/"), variable
-        elif variable.startswith("PASSERELLE_"):
+        elif variable.startswith("PASSERELLE_") and variable != HEARTBEAT:
             assert value is None, variable
 
 
@@ -145,7 +163,8 @@ def test_only_what_needs_the_database_or_the_keys_is_given_them() -> None:
 @pytest.mark.parametrize("name", CELERY)
 def test_every_setting_can_be_set_from_outside(name: str) -> None:
     passed = {key for key, value in CELERY[name]["environment"].items() if value is None}
-    assert passed == {setting.variable for setting in SETTINGS} - SECRET - NOT_FOR_SERVICES
+    others = SECRET | NOT_FOR_SERVICES | {HEARTBEAT}
+    assert passed == {setting.variable for setting in SETTINGS} - others
 
 
 def test_every_secret_is_a_file_in_the_folder_of_secrets_and_is_used() -> None:
@@ -190,11 +209,7 @@ def test_the_simulator_is_started_only_where_it_is_asked_for() -> None:
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the commands at the head of the file make."""
-    commands = re.findall(r"^#   (.*)$", TEXT.partition("# Keep a copy")[0], re.MULTILINE)
-    folder = tmp_path_factory.mktemp("compose")
-    subprocess.run(["/bin/sh", "-eu"], input="\n".join(commands), text=True, cwd=folder, check=True)
-    return folder / "secrets"
+    return make_secrets(tmp_path_factory.mktemp("compose"))
 
 
 def _settings(service: str, secrets: Path) -> Settings:
@@ -251,8 +266,7 @@ def test_flower_asks_who_looks(secrets: Path) -> None:
 
 
 def test_the_lines_for_a_trial_lead_to_the_simulator() -> None:
-    lines = dict(re.findall(r"^#   (PASSERELLE_\w+)=(.*)$", TEXT, re.MULTILINE))
-    settings = read_settings(lines, env_file=False)
+    settings = read_settings(trial(), env_file=False)
     url = urlsplit(settings.loop_url)
     command = SERVICES[url.hostname or ""]["command"]
     assert command[:3] == ["python", "-m", "simulator"]

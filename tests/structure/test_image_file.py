@@ -7,16 +7,8 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
+from support.image import Instruction, instructions
 from support.simulator import ROOT
-
-Instruction = tuple[str, str]
-
-
-def instructions() -> list[Instruction]:
-    """Each with its arguments, in order; continued lines are one."""
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    lines = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
-    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines) if word]
 
 
 def last_stage() -> list[Instruction]:

@@ -1,0 +1,111 @@
+"""What `passerelle doctor` tries at the broker: whether it keeps messages, and who takes them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kombu.exceptions import OperationalError
+
+from config.settings import Settings
+from passerelle.cli.broker import Broker, Traffic
+from passerelle.cli.errors import sentence
+from passerelle.domain.finding import Finding
+from tasks.names import QUEUES
+from workers.about import version
+
+_SEE_URL = (
+    "See that PASSERELLE_BROKER_URL is right (host, port, password, number) and that it runs; what "
+    "was taken in waits."
+)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """What is behind a broker that does not answer is left out."""
+    if settings.broker_url is None:
+        yield Finding("broker", "PASSERELLE_BROKER_URL is not set.", _SEE_URL)
+        return
+    broker = Broker(settings)
+    try:
+        traffic = broker.look()
+        found = list(_keeping(broker))
+        about = {} if traffic.refuses else broker.about()
+    except OperationalError as error:
+        yield Finding("broker", sentence(error), _SEE_URL)
+        return
+    yield Finding("broker")
+    yield Finding(
+        "broker takes messages",
+        traffic.refuses,
+        "Give it memory, or see to its disk and replicas; what was taken in waits.",
+    )
+    yield from found
+    if traffic.refuses is None:
+        yield from _workers(traffic)
+        yield from _about(about, settings)
+
+
+def _keeping(broker: Broker) -> Iterator[Finding]:
+    keeping = broker.keeping()
+    if keeping is None:
+        return
+    yield Finding(
+        "broker forgets nothing",
+        f"Where its memory is full it forgets messages ({keeping.policy})."
+        if keeping.may_forget
+        else None,
+        "Set maxmemory-policy noeviction: then it refuses, and producers send again.",
+    )
+    yield Finding(
+        "broker writes down",
+        None
+        if keeping.log_of_changes
+        else "It keeps no log of changes; started again, it has lost what waited in it.",
+        "Set appendonly yes and appendfsync everysec. `passerelle reconcile` finds what was lost.",
+        grave=False,
+    )
+
+
+def _workers(traffic: Traffic) -> Iterator[Finding]:
+    for queue in QUEUES:
+        nobody = not any(name.startswith(f"{queue}@") for name in traffic.workers)
+        yield Finding(
+            f"worker of {queue}",
+            f"Nobody answers; {traffic.queues[queue]} messages wait." if nobody else None,
+            f"Start it: celery -A workers.main worker --queues {queue} (see docker-compose.yml).",
+        )
+    ticks = any(name.startswith("celerybeat@") for name in traffic.workers)
+    yield Finding(
+        "beat",
+        None if ticks else "It does not answer, or has not ticked for a minute.",
+        "Start it: celery -A workers.main beat. Without it nothing that waits goes on.",
+    )
+
+
+def _about(about: Mapping[str, Mapping[str, Any]], settings: Settings) -> Iterator[Finding]:
+    here = version()
+    # A worker of the version before may not know the question.
+    versions = {name: said.get("version", "another version") for name, said in about.items()}
+    others = [f"{name} is of {one}" for name, one in sorted(versions.items()) if one != here]
+    yield Finding(
+        "versions",
+        f"This is {here}, and {', '.join(others)}." if others else None,
+        "Replace these workers; while you are upgrading that is all as it should be.",
+        grave=False,
+    )
+    answers = {name: said for name, said in sorted(about.items()) if "version" in said}
+    wrong = [
+        f"{name} has {said['visibility_seconds']} s, and a task there has run for "
+        f"{said['longest_seconds']:.0f} s"
+        for name, said in answers.items()
+        if said["longest_seconds"] > said["visibility_seconds"]
+    ]
+    theirs = {said["visibility_seconds"] for said in answers.values()}
+    if theirs - {settings.visibility_seconds}:
+        seconds = ", ".join(f"{one} s" for one in sorted(theirs))
+        wrong.append(f"the workers have {seconds}, and here it is {settings.visibility_seconds} s")
+    yield Finding(
+        "visibility timeout",
+        f"{'; '.join(wrong)}." if wrong else None,
+        "Give PASSERELLE_VISIBILITY_SECONDS the same value everywhere, longer than any task: the "
+        "shortest holds for all, and what it is too short for is done twice, which costs time.",
+        grave=False,
+    )
