@@ -20,6 +20,8 @@ from tasks.names import (
 
 class Sweep(UseCaseTask):
     name = SWEEP
+    # One a second, for ever: in Flower they would push out all that it remembers.
+    send_events = False
 
     def run(self) -> None:
         bells = self.runtime().upkeep.sweep()

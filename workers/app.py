@@ -20,7 +20,7 @@ from tasks.remediation import ProbeCase, ReleaseCase
 from tasks.upkeep import Sweep, Tell
 from workers import broker, heartbeat
 from workers.about import answer_about
-from workers.flower import ask_who_looks
+from workers.flower import prepare
 from workers.schedule import Every
 
 TASKS = (
@@ -128,7 +128,7 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
         app.register_task(task(of_process))
     as_text = settings.logs == "text"
     signals.setup_logging.connect(lambda **_: configure_logs(as_text=as_text), weak=False)
-    signals.import_modules.connect(ask_who_looks)
+    signals.import_modules.connect(lambda **_: prepare(settings), weak=False)
     # By a worker alone: beat, Flower and producers need the broker and nothing else.
     signals.celeryd_init.connect(lambda **_: _start_worker(app, settings), weak=False)
     return app

@@ -5,6 +5,7 @@ the broker, can make end the worker in one of them. So it only sees calls that w
 """
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tasks.names import INTAKE, KEEP, QUEUES
 _MOST_RETRIES = 100
 _SHOWN = 100
 _UNSHOWN = "…"
+_NAME = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40}){1,2}")
 _OPTIONS = {"callbacks", "errbacks", "chain", "chord"}
 
 
@@ -65,7 +67,9 @@ def read_call(message: Message, tasks: Mapping[str, UseCaseTask]) -> Call:
     task = tasks.get(name) if isinstance(name, str) else None
     if task is None:
         error = StrangeBellError if _is_bell(name, message) else NoCallError
-        raise error(f"No task has the name {ascii(name)[:_SHOWN]}.")
+        # In logs, too: a name, and not whatever stands in its place.
+        shown = repr(name) if isinstance(name, str) and _NAME.fullmatch(name) else "that it gives"
+        raise error(f"No task has the name {shown}.")
     retries = headers.get("retries")
     try:
         return Call(

@@ -1,22 +1,41 @@
 """Flower shows and, unless it is read-only, commands the workers: not to whoever passes by."""
 
 import sys
-from typing import Any
 
 import click
 from tornado.options import options
 
-from config.settings import is_loopback
+from config.settings import Settings, is_loopback
+from passerelle.observe import configure_logs
+
+FLOWER_OPTIONS = (
+    "--read_only=True",
+    # What it has seen, over restarts. It writes that down at its end, and meanwhile (milliseconds),
+    # since it may be killed.
+    "--persistent=True",
+    "--db=flower",
+    "--state_save_interval=300000",
+    # Some 80 MB, and half as much again while it saves; its own 100,000 take 640 MB then.
+    "--max_tasks=20000",
+    # A container that was replaced has another name, and would be offline for ever.
+    "--purge_offline_workers=86400",
+    # In its second (milliseconds) not every worker of a busy machine has said what it consumes.
+    "--inspect_timeout=5000",
+    # With what each task is about.
+    "--tasks_columns=name,args,state,received,runtime,worker,uuid",
+)
 
 
-def ask_who_looks(**_: Any) -> None:
-    """Before Flower listens: elsewhere than on loopback it does not start without authentication.
+def prepare(settings: Settings) -> None:
+    """Before Flower listens: elsewhere than on loopback it does not start without authentication,
+    and it logs as the others do.
 
     Called by Celery where modules are imported, which Flower asks for once its options are read.
     """
     context = click.get_current_context(silent=True)
     if context is None or context.info_name != "flower":
         return
+    configure_logs(as_text=settings.logs == "text")
     # No address is every address.
     private = bool(options.unix_socket) or is_loopback(options.address)
     if not private and not any(options.basic_auth or ()) and not options.auth:

@@ -211,5 +211,7 @@ def list_(firm: str | None, *, as_json: bool) -> None:
             "case": "case_id",
             "lists read": "refreshed_at",
             "flags": "flags",
+            # By which tasks, logs and Flower name it.
+            "number": "id",
         }
         print_rows(queries.folders(connection, firm), columns, as_json=as_json)

@@ -16,6 +16,7 @@ from passerelle.embedded.folder import DataFolder
 from passerelle.embedded.port import LOOPBACK, require_free
 from passerelle.embedded.supervisor import Child, Supervisor
 from workers.app import make_app
+from workers.flower import FLOWER_OPTIONS
 from workers.queues import CONSUMERS, worker_arguments
 
 PORT_BASE = 17600
@@ -151,30 +152,31 @@ class Tree:
                     ready=lambda: True,
                 )
             )  # fmt: skip
-        self.supervisor.start(
-            self._child("beat", *celery, "beat", "--schedule", "beat", ready=lambda: True)
-        )
-        require_free(self.ports.flower, "flower")
-        # The last child is ready when all are: they start side by side.
         with make_app(settings) as app:
+            # It is ready when all are: they start side by side.
             self.supervisor.start(
                 self._child(
-                    "flower", *celery, "flower", f"--address={LOOPBACK}",
-                    f"--port={self.ports.flower}", "--persistent=True", "--db=flower",
-                    "--read_only=True",
-                    ready=lambda: self._all_answer(app),
+                    "beat", *celery, "beat", "--schedule", "beat", ready=lambda: _all_answer(app)
                 )
-            )  # fmt: skip
+            )
+        require_free(self.ports.flower, "flower")
+        # Behind them, since it asks each worker once what it consumes.
+        self.supervisor.start(
+            self._child(
+                "flower", *celery, "flower", f"--address={LOOPBACK}",
+                f"--port={self.ports.flower}", *FLOWER_OPTIONS,
+                ready=lambda: _answers(f"http://{LOOPBACK}:{self.ports.flower}/healthcheck"),
+            )
+        )  # fmt: skip
 
-    def _all_answer(self, app: Celery) -> bool:
-        if not _answers(f"http://{LOOPBACK}:{self.ports.flower}/healthcheck"):
-            return False
-        try:
-            replies = app.control.ping(timeout=_PING_SECONDS)
-        except OperationalError:
-            return False
-        answered = {name.partition("@")[0] for reply in replies for name in reply}
-        return answered >= {"celerybeat", *(consumer.queue for consumer in CONSUMERS)}
+
+def _all_answer(app: Celery) -> bool:
+    try:
+        replies = app.control.ping(timeout=_PING_SECONDS)
+    except OperationalError:
+        return False
+    answered = {name.partition("@")[0] for reply in replies for name in reply}
+    return answered >= {"celerybeat", *(consumer.queue for consumer in CONSUMERS)}
 
 
 def _answers(url: str) -> bool:

@@ -63,8 +63,8 @@ def folders(connection: Connection, firm: str | None = None) -> Iterator[Row]:
     return _rows(
         connection,
         """
-        SELECT f.code AS firm, fo.code, fo.name, fo.open_from, fo.open_to, fo.create_accounts,
-               fo.registered_at, fo.held_by AS case_id, fo.refreshed_at,
+        SELECT fo.id, f.code AS firm, fo.code, fo.name, fo.open_from, fo.open_to,
+               fo.create_accounts, fo.registered_at, fo.held_by AS case_id, fo.refreshed_at,
                (SELECT count(*) FROM referential_flags WHERE folder_id = fo.id) AS flags
         FROM folders fo JOIN firms f ON f.id = fo.firm_id
         WHERE CAST(:firm AS text) IS NULL OR f.code = :firm ORDER BY f.code, fo.code

@@ -1,6 +1,7 @@
 """Flower: open to nobody who passes by, and without payloads, whoever has sent them."""
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from passerelle.embedded.port import free_base
 from support.events import purchase
 from support.simulator import ROOT, until
 from support.stack import Stack
+from workers.flower import FLOWER_OPTIONS
 
 USER = ("operator", "a long password")
 
@@ -44,13 +46,16 @@ def test_it_shows_how_many_and_of_which_folder_and_no_payload(
 ) -> None:
     conf = tmp_path / "flowerconfig.py"
     conf.write_text(f"basic_auth = ['{':'.join(USER)}']\naddress = '0.0.0.0'\n")
-    with subprocess.Popen(
-        command(f"--conf={conf}", f"--port={port}", "--read_only=True"),
-        cwd=ROOT,
-        env=stack.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as flower:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            command(f"--conf={conf}", f"--port={port}", *FLOWER_OPTIONS),
+            cwd=tmp_path,
+            env=stack.env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ) as flower,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             until(lambda: answers(f"{url}/healthcheck"), bool, 60)
@@ -79,7 +84,13 @@ def test_it_shows_how_many_and_of_which_folder_and_no_payload(
             wanted = f"3 of {firm}/SHOWN"
             until(shown, lambda tasks: tasks.get("entries.submit_many") == wanted, 60, 0.5)
             tasks = until(shown, lambda found: "delivery.deliver" in found, 60, 0.5)
-            assert tasks["delivery.deliver"].startswith("folder ")
+            # Its number is in `passerelle folder list`.
+            [folder] = stack.rows("SELECT id FROM folders WHERE code = 'SHOWN'")
+            assert tasks["delivery.deliver"] == f"folder {folder['id']}"
+            # Sweeps have come since, every second, and are not remembered.
+            assert "upkeep.sweep" not in tasks
+            lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+            assert [json.loads(line)["event"] for line in lines]
             pages = "".join(
                 requests.get(f"{url}{page}", auth=USER, timeout=30).text
                 for page in ("/tasks", "/workers", "/metrics")

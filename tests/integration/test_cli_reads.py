@@ -248,6 +248,7 @@ def test_folders_are_listed_by_firm(runtime: Runtime, cli: Cli) -> None:
     [heading, line] = cli("folder", "list", "--firm", FIRM).stdout.splitlines()
     assert len(heading.split("\t")) == len(line.split("\t"))
     assert line.split("\t")[2] == "École Dupont"
+    assert line.split("\t")[-1] == str(folders[0]["id"])
 
 
 @pytest.mark.parametrize("kind", ["entry", "firm", "folder", "remediation", "intake"])

@@ -18,6 +18,7 @@ from passerelle.cli.tree import PORT_BASE, Ports
 from passerelle.embedded import valkey
 from support.compose import CELERY, COMPOSE, OURS, SERVICES, WORKERS, make_secrets, trial
 from support.simulator import ROOT
+from workers.flower import FLOWER_OPTIONS
 from workers.queues import CONSUMERS, worker_arguments
 
 SECRET = {"PASSERELLE_BROKER_URL", "PASSERELLE_DATABASE_URL", "PASSERELLE_SECRET_KEYS"}
@@ -58,17 +59,17 @@ def test_no_service_takes_what_the_others_need(name: str) -> None:
 def test_there_is_one_beat_and_one_flower() -> None:
     others = [one["command"][3] for name, one in CELERY.items() if name not in WORKERS]
     assert sorted(others) == ["beat", "flower"]
+    assert SERVICES["flower"]["command"][-len(FLOWER_OPTIONS) :] == [*FLOWER_OPTIONS]
 
 
 def test_the_schema_is_brought_up_before_anything_works_on_it() -> None:
     assert SERVICES["migrate"]["command"] == ["passerelle", "db", "upgrade"]
     assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    on_worker = dict.fromkeys(WORKERS, "service_healthy")
+    on_schema = {"migrate": "service_completed_successfully", "valkey": "service_healthy"}
     for name, one in CELERY.items():
         conditions = {needed: how["condition"] for needed, how in one["depends_on"].items()}
-        assert conditions == {
-            "migrate": "service_completed_successfully",
-            "valkey": "service_healthy",
-        }, name
+        assert conditions == (on_worker if name == "flower" else on_schema), name
 
 
 def test_every_service_that_is_waited_for_has_a_health_check() -> None:
