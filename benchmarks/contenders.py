@@ -84,12 +84,14 @@ def _wait_for_workers(processes: Processes, app: Celery, names: Iterable[str]) -
 
 
 @contextlib.contextmanager
-def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterator[Running]:
+def product(
+    message: int, ground: Ground, load: Load, scratch: Path, *, without: str = ""
+) -> Iterator[Running]:
     """The processes of `passerelle up` but for Flower, with default settings; `message` events go
-    into one message.
+    into one message. `without`: the parts that `benchmarks/unwatched.py` leaves out, by comma.
     """
     with ground.database() as database_url:
-        env = product_environment(ground, database_url, scratch)
+        env = product_environment(ground, database_url, scratch) | {"UNWATCHED": without}
         runtime = Runtime(read_settings(env, env_file=False))
         register(runtime, load)
         count = text("SELECT state, count(*) AS n FROM entries GROUP BY state")
@@ -111,7 +113,8 @@ def _product(message: int, ground: Ground, load: Load, scratch: Path) -> Iterato
             return states()["synced"]
 
         with running(scratch, env) as processes, producer(ground.broker_url) as app:
-            celery = ("-m", "celery", "-A", "workers.main")
+            module = "benchmarks.unwatched" if without else "workers.main"
+            celery = ("-m", "celery", "-A", module)
             for consumer in CONSUMERS:
                 processes.start(f"worker-{consumer.queue}", *celery, *worker_arguments(consumer))
             processes.start("beat", *celery, "beat", "--schedule", str(scratch / "beat"))
@@ -156,5 +159,5 @@ def _plain(ground: Ground, _load: Load, scratch: Path) -> Iterator[Running]:
 
 
 PLAIN = Contender("plain", _plain)
-PRODUCT = Contender("product, submit_many", partial(_product, MESSAGE))
-CONTENDERS = (Contender("product, submit", partial(_product, 1)), PRODUCT, PLAIN)
+PRODUCT = Contender("product, submit_many", partial(product, MESSAGE))
+CONTENDERS = (Contender("product, submit", partial(product, 1)), PRODUCT, PLAIN)

@@ -1,5 +1,6 @@
 """The Celery app: queues, routes, beat's table. Settings with their reasons."""
 
+import ssl
 import sys
 import threading
 from typing import Any
@@ -54,6 +55,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             # Celery's own, as every hub has them: a message of some priority is in another list.
             "priority_steps": [0, 3, 6, 9],
         },
+        # Where the URL itself says nothing of it, kombu would believe any certificate.
+        "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+        if str(settings.broker_url).startswith("rediss:")
+        else None,
         # Reads messages before Celery does: none of them can end a worker.
         "worker_consumer": "workers.consumer:Consumer",
         # The row is the result.

@@ -1,10 +1,8 @@
 """The client against the stand-in for Loop, and on the wire (rules 5 and 7, Loop API 3.7 to 5)."""
 
 import contextlib
-import datetime as dt
 import gzip
 import http.client
-import ipaddress
 import socket
 import ssl
 import struct
@@ -12,14 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from passerelle import wire
 from passerelle.domain.key_trial import PASSED, sentence
@@ -28,6 +21,7 @@ from passerelle.domain.states import Reason
 from passerelle.domain.verdict import Found, Row, Verdict, judge_by_origin
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from schemas.loop import encode, sent_moves
+from support.certificate import Trusted, make_certificate
 from support.servers import free_port
 from support.simulator import SimulatorHandle, until
 from support.simulator_bodies import GIVEN, ISO, OTHER_SIREN, SAME_SIREN, SIRET, body
@@ -162,41 +156,9 @@ def said(one: bytes, ask: Callable[[Loop], _T]) -> _T:
         return ask(client(url))
 
 
-@dataclass(frozen=True, slots=True)
-class Trusted:
-    """A certificate for 127.0.0.1: the server's side of it, and the file to trust it by."""
-
-    context: ssl.SSLContext
-    file: Path
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Trusted:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    file.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return Trusted(context, file)
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(params=["http", "https"])
