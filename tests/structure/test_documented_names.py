@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
 from config.settings import SETTINGS
+from passerelle.cli.main import main
 from support.simulator import ROOT
 
 VARIABLES = {setting.variable for setting in SETTINGS}
@@ -46,7 +49,50 @@ def test_links_between_documents_lead_somewhere() -> None:
     dead = [
         f"{path.relative_to(ROOT)}: {link}"
         for path in documents()
-        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
-        if "://" not in link and not (path.parent / link).exists()
+        for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+        if "://" not in link and not _leads_somewhere(path, *link.partition("#")[::2])
     ]
     assert dead == []
+
+
+def _leads_somewhere(page: Path, to: str, heading: str) -> bool:
+    target = page.parent / to if to else page
+    if not heading or not target.exists():
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    # As GitHub names them.
+    return heading in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
+
+
+def _commands() -> Iterator[tuple[str, str]]:
+    """Commands of ours in code of the documents, with the page that each is on."""
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        code = re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
+        for line in "\n".join(map("".join, code)).splitlines():
+            # Users and databases have the name, too.
+            for found in re.findall(r"(?<!user )(?<!username )\bpasserelle ([a-z][^#|>&;]*)", line):
+                yield str(path.relative_to(ROOT)), found
+
+
+def test_commands_in_documents_exist_with_their_options() -> None:
+    wrong = [f"{page}: {told}" for page, told in _commands() if not _exists(told.split())]
+    assert wrong == []
+    assert len({told for _, told in _commands()}) > 50
+
+
+def _exists(words: list[str]) -> bool:
+    command: click.Command = main
+    context = click.Context(main)
+    while isinstance(command, click.Group) and words:
+        found = command.get_command(context, words[0])
+        if found is None:
+            break
+        command = found
+        words.pop(0)
+    # `passerelle firm …` speaks of all that are under it.
+    if isinstance(command, click.Group):
+        return not words or words[0] == "…"
+    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    return given <= known
