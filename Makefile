@@ -53,6 +53,7 @@ bench: setup ## ratios against what people would write instead
 	$(BIN)/python -m benchmarks.refusal
 	$(BIN)/python -m benchmarks.preflight
 	$(BIN)/python -m benchmarks.telling
+	$(BIN)/python -m benchmarks.watching
 
 bench-kills: setup ## what 200 kills of intake's worker lose, ten minutes; KILLS="--kills 20 --seed 7"
 	$(BIN)/python -m benchmarks.kills $(KILLS)

@@ -83,12 +83,25 @@ def _wait_for_workers(processes: Processes, app: Celery, names: Iterable[str]) -
     processes.wait_until(all_answer, f"{', '.join(sorted(wanted))} answer a ping")
 
 
+def celery(without: str) -> tuple[str, ...]:
+    """What follows `python`; `without` names the parts that `benchmarks/unwatched.py` leaves out,
+    by comma.
+    """
+    return ("-m", "celery", "-A", "benchmarks.unwatched" if without else "workers.main")
+
+
 @contextlib.contextmanager
 def product(
-    message: int, ground: Ground, load: Load, scratch: Path, *, without: str = ""
+    message: int,
+    ground: Ground,
+    load: Load,
+    scratch: Path,
+    *,
+    without: str = "",
+    start: bool = True,
 ) -> Iterator[Running]:
-    """The processes of `passerelle up` but for Flower, with default settings; `message` events go
-    into one message. `without`: the parts that `benchmarks/unwatched.py` leaves out, by comma.
+    """The processes of `passerelle up` but for Flower, with default settings, unless nothing is to
+    be started yet; `message` events go into one message. `without`: see `celery`.
     """
     with ground.database() as database_url:
         env = product_environment(ground, database_url, scratch) | {"UNWATCHED": without}
@@ -113,14 +126,15 @@ def product(
             return states()["synced"]
 
         with running(scratch, env) as processes, producer(ground.broker_url) as app:
-            module = "benchmarks.unwatched" if without else "workers.main"
-            celery = ("-m", "celery", "-A", module)
-            for consumer in CONSUMERS:
-                processes.start(f"worker-{consumer.queue}", *celery, *worker_arguments(consumer))
-            processes.start("beat", *celery, "beat", "--schedule", str(scratch / "beat"))
-            _wait_for_workers(
-                processes, app, ["celerybeat", *(consumer.queue for consumer in CONSUMERS)]
-            )
+            if start:
+                for consumer in CONSUMERS:
+                    arguments = worker_arguments(consumer)
+                    processes.start(f"worker-{consumer.queue}", *celery(without), *arguments)
+                schedule = ("--schedule", str(scratch / "beat"))
+                processes.start("beat", *celery(without), "beat", *schedule)
+                _wait_for_workers(
+                    processes, app, ["celerybeat", *(consumer.queue for consumer in CONSUMERS)]
+                )
             yield Running(processes, send, synced, states)
         runtime.close()
 

@@ -4,62 +4,79 @@ How it is done and how it is read: docs/performance.md.
 """
 
 import statistics
+import time
 from functools import partial
 
 import click
 
-from benchmarks.contenders import MESSAGE, Contender, product
-from benchmarks.ground import prepared
+from benchmarks.contenders import MESSAGE, Contender, celery, product
+from benchmarks.ground import Ground, prepared
 from benchmarks.load import Load
-from benchmarks.processes import BenchmarkError, stand_alone
-from benchmarks.turn import Turn, take_turn
+from benchmarks.processes import BenchmarkError, stand_alone, usage
+from benchmarks.turn import take_turn
+from tasks.names import INTAKE
+from workers.queues import CONSUMERS, worker_arguments
 
 _PARTS = ("events", "logs", "figures")
-_WHOLE = "as it is"
-
-
-def _contenders(message: int) -> list[Contender]:
-    """The product, and the product without each of the parts, and without all of them."""
-    without = [*_PARTS, ",".join(_PARTS)]
-    return [
-        Contender(_WHOLE, partial(product, message)),
-        *(Contender(f"without {one}", partial(product, message, without=one)) for one in without),
-    ]
+_WHOLE = ""
+_BEGUN = 50
+"""So many entries are taken in before the clock starts: the worker has to start first."""
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--entries", type=click.IntRange(min=1), default=2_000, help="Of ten folders.")
+@click.option("--entries", type=click.IntRange(min=100), default=3_000, help="Of ten folders.")
 @click.option("--rounds", type=click.IntRange(min=1), default=5, help="Of each way, in turn.")
-@click.option("--single", is_flag=True, help="A message for each entry, instead of 100 in one.")
+@click.option(
+    "--single",
+    is_flag=True,
+    help="The worker of intake by itself, and a message for each entry: the dearest case.",
+)
 def main(entries: int, rounds: int, *, single: bool) -> None:
     """The product with default settings and without what is for watching it, in turn."""
     stand_alone()
     load = Load(entries, folders=10, firms=2)
-    contenders = _contenders(1 if single else MESSAGE)
-    turns: dict[str, list[Turn]] = {contender.name: [] for contender in contenders}
+    ways = [_WHOLE, *_PARTS, ",".join(_PARTS)]
+    found: dict[str, list[tuple[float, float]]] = {without: [] for without in ways}
     try:
         with prepared(50, 200) as ground:
             for number in range(1, rounds + 1):
-                for contender in contenders if number % 2 else reversed(contenders):
-                    turn = take_turn(contender, ground, load, number)
-                    turns[contender.name].append(turn)
-                    click.echo(
-                        f"round {number}, {contender.name}: {turn.rate:,.0f} a second, "
-                        f"{_cpu(turn):.1f} s of CPU"
-                    )
+                for without in ways if number % 2 else reversed(ways):
+                    rate, cpu = (_take_in if single else _whole)(ground, load, without, number)
+                    found[without].append((rate, cpu))
+                    name = f"without {without}" if without else "as it is"
+                    click.echo(f"round {number}, {name}: {rate:,.0f} a second, {cpu:.1f} s of CPU")
     except BenchmarkError as error:
         raise click.ClickException(str(error)) from error
-    whole = turns.pop(_WHOLE)
-    for name, others in turns.items():
-        pairs = list(zip(whole, others, strict=True))
-        rate = statistics.median(one.rate / other.rate for one, other in pairs)
-        cpu = statistics.median(_cpu(one) / _cpu(other) for one, other in pairs)
-        click.echo(f"against {name}: {rate:.3f} times the rate, {cpu:.3f} times the CPU")
+    for without in ways[1:]:
+        pairs = list(zip(found[_WHOLE], found[without], strict=True))
+        rate, cpu = (statistics.median(a[i] / b[i] for a, b in pairs) for i in range(2))
+        click.echo(f"against without {without}: {rate:.3f} times the rate, {cpu:.3f} times the CPU")
 
 
-def _cpu(turn: Turn) -> float:
-    """Seconds of our own processes together."""
-    return sum(turn.cpu_own.values())
+def _whole(ground: Ground, load: Load, without: str, number: int) -> tuple[float, float]:
+    """Entries a second, from the first message to the last in Loop; CPU of our own processes."""
+    way = Contender(f"without {without}", partial(product, MESSAGE, without=without))
+    turn = take_turn(way, ground, load, number)
+    return turn.rate, sum(turn.cpu_own.values())
+
+
+def _take_in(ground: Ground, load: Load, without: str, number: int) -> tuple[float, float]:
+    """The same of the worker of intake, for messages that wait already, an entry each."""
+    ground.clear()
+    scratch = ground.scratch / f"{number}-{without}"
+    [intake] = [consumer for consumer in CONSUMERS if consumer.queue == INTAKE]
+    with product(1, ground, load, scratch, without=without, start=False) as running:
+
+        def until(count: int) -> tuple[float, float, int]:
+            enough = lambda: running.states().total() >= count  # noqa: E731
+            running.processes.wait_until(enough, f"{count} entries are taken in")
+            spent = sum(one.cpu_seconds for one in usage(running.processes.roots()).values())
+            return time.perf_counter(), spent, running.states().total()
+
+        running.send(load.events("single", load.entries))
+        running.processes.start("worker-intake", *celery(without), *worker_arguments(intake))
+        began, ended = until(_BEGUN), until(load.entries)
+    return (ended[2] - began[2]) / (ended[0] - began[0]), ended[1] - began[1]
 
 
 if __name__ == "__main__":

@@ -191,6 +191,8 @@ SETTINGS: tuple[Setting, ...] = (
             "it consumes, for health checks; without, none"),
     Setting("logs", _one_of("json", "text"), "json", "how workers, beat and Flower log: `json`, an "
             "object a line, or `text`, for people"),
+    Setting("task_events", _boolean, "true", "`false`: a worker tells Flower nothing of its tasks, "
+            "which costs an eighth where each message of `intake` brings one event"),
     Setting("rolling", _boolean, "false", "`1` while versions are mixed during a roll-out: an "
             "unknown `PASSERELLE_` variable is a warning, not an error"),
     Setting("api_secret", str, "", "the API secret for `firm add` and `firm rotate`, instead "
@@ -228,6 +230,7 @@ class Settings:
     discover_route: str
     heartbeat: Path | None
     logs: str
+    task_events: bool
     rolling: bool
     api_secret: str
     warnings: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # Threads cannot be cancelled; leases and compare-and-set guard instead.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # Flower needs events; the sent ones would halve the speed of enqueueing.
-        "worker_send_task_events": True,
+        "worker_send_task_events": settings.task_events,
         "task_send_sent_event": False,
         "task_track_started": False,
         "task_serializer": "json",

@@ -21,6 +21,8 @@ FLOWER_OPTIONS = (
     "--purge_offline_workers=86400",
     # In its second (milliseconds) not every worker of a busy machine has said what it consumes.
     "--inspect_timeout=5000",
+    # Workers have them on, unless PASSERELLE_TASK_EVENTS says otherwise.
+    "--enable_events=False",
     # With what each task is about.
     "--tasks_columns=name,args,state,received,runtime,worker,uuid",
 )
