@@ -109,3 +109,13 @@ def test_every_table_is_read() -> None:
     )
     read = set(re.findall(r"read_table\(\"(\w+)\"\)", source))
     assert read == {path.stem for path in (ROOT / "config").glob("*.toml")}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_flower_is_told_of_tasks_unless_that_is_turned_off(*, told: bool) -> None:
+    given = {
+        "PASSERELLE_BROKER_URL": "redis://127.0.0.1:1/0",
+        "PASSERELLE_TASK_EVENTS": str(told).lower(),
+    }
+    with make_app(read_settings(given, env_file=False)) as made:
+        assert made.conf.worker_send_task_events is told
