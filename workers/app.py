@@ -4,6 +4,7 @@ import ssl
 import sys
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 from billiard import pool
 from celery import Celery, signals
@@ -55,10 +56,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             # Celery's own, as every hub has them: a message of some priority is in another list.
             "priority_steps": [0, 3, 6, 9],
         },
-        # Where the URL itself says nothing of it, kombu would believe any certificate.
-        "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-        if str(settings.broker_url).startswith("rediss:")
-        else None,
+        "broker_use_ssl": _tls(settings.broker_url or ""),
         # Reads messages before Celery does: none of them can end a worker.
         "worker_consumer": "workers.consumer:Consumer",
         # The row is the result.
@@ -109,6 +107,19 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             for name, seconds in read_table("schedules")["jobs"].items()
         },
     }
+
+
+def _tls(broker_url: str) -> dict[str, Any] | None:
+    """How a broker is believed to be who it says, where its URL itself says nothing of it.
+
+    kombu would believe any certificate on the way to Redis, and any name on the way to RabbitMQ.
+    """
+    url = urlsplit(broker_url)
+    if url.scheme == "rediss":
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if url.scheme == "amqps":
+        return {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": url.hostname}
+    return None
 
 
 def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:

@@ -7,7 +7,7 @@ import click
 from passerelle.cli.deployment import runtime, who
 from passerelle.cli.options import time_option
 from passerelle.domain.errors import PasserelleError
-from passerelle.store.schema import revisions
+from passerelle.store.schema import is_newer, revisions
 from passerelle.store.schema import upgrade as upgrade_schema
 
 
@@ -21,6 +21,9 @@ def upgrade() -> None:
     """Bring the schema to this version. Harmless when it is there, and several times at once."""
     engine = runtime().engine
     before, _ = revisions(engine)
+    if is_newer(engine):
+        click.echo(f"The schema is at {before}, of a newer version; this one works on it as it is.")
+        return
     upgrade_schema(engine)
     after, _ = revisions(engine)
     done = f"is at {after} already" if before == after else f"was brought to {after}"

@@ -48,6 +48,8 @@ def start(tree: Supervisor, folder: Path, port: int, *, durable: bool = True) ->
         # A path in the data folder could be longer than a socket's may be.
         "unix_socket_directories": "",
         "timezone": "UTC",
+        # Not what a statement failed of, which may be what an entry says: whoever sent it tells.
+        "log_min_messages": "log",
     }
     if not durable:
         settings |= {"fsync": "off", "full_page_writes": "off"}

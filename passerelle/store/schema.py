@@ -20,6 +20,13 @@ def _config() -> Config:
 _POLL_SECONDS = 0.2
 
 
+def is_newer(engine: Engine) -> bool:
+    """Whether the schema is of a version after this one, which this one does not know."""
+    current, _ = revisions(engine)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return current is not None and current not in known
+
+
 def upgrade(engine: Engine, lock_seconds: float = 5.0) -> None:
     """Bring the schema to this version. Several at once: the second waits, then does nothing.
 

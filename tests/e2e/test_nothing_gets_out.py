@@ -15,6 +15,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
@@ -198,6 +199,11 @@ def test_logs_hold_none_of_it(scene: Scene) -> None:
     logs = {path.name: path.read_text("utf-8") for path in scene.stack.scratch.glob("*.log")}
     assert {*logs} >= {"intake.log", "delivery.log", "upkeep.log", "flower.log", "metrics.log"}
     assert "events were taken in" in logs["intake.log"]
+    # Statements fail, too: PostgreSQL's own log is one of them.
+    [data] = scene.stack.rows("SELECT current_setting('data_directory') AS path")
+    server = Path(data["path"]).parents[1] / "logs/postgres.log"
+    logs["postgres.log"] = server.read_text("utf-8")
+    assert "ready to accept connections" in logs["postgres.log"]
     held = {name: scene.told.among(text) for name, text in logs.items()}
     assert {name: found for name, found in held.items() if found} == {}
 

@@ -83,7 +83,9 @@ def test_workers_and_hub_do_with_the_rights_that_the_page_gives_them(guarded: Se
 @pytest.mark.parametrize(
     "command",
     ["LRANGE intake 0 -1", "BRPOP intake 1", "DEL intake", "LPUSH delivery x", "KEYS *",
-     "PUBLISH /0.celery.pidbox x", "FLUSHALL", "CONFIG GET *", "HGETALL unacked"],
+     "PUBLISH /0.celery.pidbox x", "FLUSHALL", "CONFIG GET *", "HGETALL unacked", "CLIENT LIST",
+     "CLIENT KILL TYPE normal", "CLIENT PAUSE 1000", "SADD _kombu.binding.celery.pidbox x",
+     "SADD _kombu.binding.delivery x"],
 )  # fmt: skip
 def test_the_hub_can_do_nothing_else(guarded: Servers, command: str) -> None:
     with (
@@ -120,6 +122,20 @@ def with_tls(broker_url: str, certificate: Trusted) -> AbstractContextManager[st
             back.join()
 
     return serving(handle)
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "amqps"])
+def test_a_broker_is_not_spoken_to_under_another_name(
+    broker_url: str, certificate: Trusted, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    # Who vouches for it does so under its address.
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+    with with_tls(broker_url, certificate) as url:
+        port = urlsplit(url).port
+        settings = {"PASSERELLE_BROKER_URL": f"{scheme}://user:pw@localhost:{port}/0"}
+        broker = Broker(read_settings(settings, env_file=False))
+        with pytest.raises((OperationalError, OSError), match="Hostname mismatch"):
+            broker.queues()
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,12 @@ CAUSES: dict[str, Callable[[Workshop], object]] = {
     ),
 }
 # Of what is away; looked at in another way.
-AWAY = {"PasserelleDatabaseAway", "PasserelleBrokerAway", "PasserelleQueueGrows"}
+AWAY = {
+    "PasserelleDatabaseAway",
+    "PasserelleBrokerAway",
+    "PasserelleQueueGrows",
+    "PasserelleNobodyTakesIn",
+}
 
 
 @pytest.mark.parametrize("alert", CAUSES)
@@ -142,6 +147,8 @@ def test_an_alert_fires_when_its_cause_occurs(shop: Workshop, alert: str) -> Non
 def test_a_broker_that_is_away_and_a_queue_that_grows(shop: Workshop) -> None:
     assert fires("PasserelleBrokerAway", looked(shop, None))
     assert fires("PasserelleQueueGrows", looked(shop, {"intake": 10_001}))
+    assert fires("PasserelleNobodyTakesIn", looked(shop, {"intake": 1, "delivery": 0}))
+    assert not fires("PasserelleNobodyTakesIn", looked(shop, {"intake": 0, "delivery": 1}))
 
 
 def test_a_database_that_is_away(database_url: str) -> None:

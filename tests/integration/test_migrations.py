@@ -16,6 +16,7 @@ from passerelle.domain.states import CaseState, Closing, Reason, Scope, State
 from passerelle.store.deployment import metadata
 from passerelle.store.engine import make_engine
 from passerelle.store.schema import revisions, upgrade
+from support.command import Cli
 from support.events import purchase
 from support.servers import Servers
 from support.workshop import Workshop, all_at_once
@@ -223,3 +224,14 @@ def test_several_threads_upgrade_an_empty_database_at_once(servers: Servers) -> 
         current, head = revisions(engine)
         engine.dispose()
         assert current == head
+
+
+def test_a_newer_schema_is_left_as_it_is(cli: Cli, engine: Engine) -> None:
+    """Who goes back to the version before starts it by the same steps."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    done = cli("db", "upgrade")
+    assert (done.exit_code, "of a newer version" in done.stdout) == (0, True)
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    assert kept == "9999"
