@@ -9,6 +9,7 @@ import click
 from config.settings import SETTINGS
 from passerelle.cli.main import main
 from support.simulator import ROOT
+from workers.queues import CONSUMERS, Consumer, worker_arguments
 
 VARIABLES = {setting.variable for setting in SETTINGS}
 ROOMS = ("config", "migrations", "passerelle", "schemas", "simulator", "tasks", "workers")
@@ -45,6 +46,15 @@ def test_every_variable_that_is_named_is_a_setting() -> None:
     assert unknown == []
 
 
+def test_workers_are_installed_by_hand_as_the_code_starts_them() -> None:
+    page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (prefork|threads) \| (\d+) \|$", page, re.MULTILINE)
+    assert [Consumer(queue, pool, int(number)) for queue, pool, number in rows] == [*CONSUMERS]
+    [delivery] = [one for one in CONSUMERS if one.queue == "delivery"]
+    words = " ".join(worker_arguments(delivery)).replace("%h", "%%h")
+    assert f"celery -A workers.main {words}\n" in page
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     dead = [
         f"{path.relative_to(ROOT)}: {link}"
@@ -71,7 +81,9 @@ def _commands() -> Iterator[tuple[str, str]]:
         code = re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
         for line in "\n".join(map("".join, code)).splitlines():
             # Users and databases have the name, too.
-            for found in re.findall(r"(?<!user )(?<!username )\bpasserelle ([a-z][^#|>&;]*)", line):
+            for found in re.findall(
+                r"(?<!user )(?<!username )(?<!-u )\bpasserelle ([a-z][^#|>&;]*)", line
+            ):
                 yield str(path.relative_to(ROOT)), found
 
 
