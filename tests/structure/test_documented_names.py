@@ -81,9 +81,8 @@ def _commands() -> Iterator[tuple[str, str]]:
         code = re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
         for line in "\n".join(map("".join, code)).splitlines():
             # Users and databases have the name, too.
-            for found in re.findall(
-                r"(?<!user )(?<!username )(?<!-u )\bpasserelle ([a-z][^#|>&;]*)", line
-            ):
+            ours = r"(?<!user )(?<!username )(?<!-u )(?<!dbname )\bpasserelle ([a-z][^#|>&;]*)"
+            for found in re.findall(ours, line):
                 yield str(path.relative_to(ROOT)), found
 
 
