@@ -91,12 +91,23 @@ def _route(text: str) -> str:
 
 def _url_of(schemes: set[str], expected: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        # Sentinel addresses are a list, parted by semicolons.
-        if urlsplit(text.split(";", 1)[0]).scheme not in schemes:
-            raise _ExpectedError(expected)
+        # Addresses of sentinels, or of several brokers, are a list, parted by semicolons.
+        for one in text.split(";"):
+            if not _is_url(one, schemes):
+                raise _ExpectedError(f"{expected}; write signs of a password as %40 and the like")
         return text
 
     return parse
+
+
+def _is_url(text: str, schemes: set[str]) -> bool:
+    """Whether its parts are where they seem to be: else a library's error would show a password."""
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        return False
+    return url.scheme in schemes and url.netloc.count("@") <= 1 and not url.fragment
 
 
 def _loop_url(text: str) -> str:
@@ -187,8 +198,8 @@ SETTINGS: tuple[Setting, ...] = (
             "entry is never split"),
     Setting("discover_route", _route, "", "the route of the Loop API that lists the folders that a "
             "key reaches, for `folder discover`; Cegid documents none"),
-    Setting("heartbeat", _path_or_none, "", "a file that a worker touches every two seconds while "
-            "it consumes, for health checks; without, none"),
+    Setting("heartbeat", _path_or_none, "", "a file of its own that a worker touches every two "
+            "seconds while it consumes, for health checks"),
     Setting("logs", _one_of("json", "text"), "json", "how workers, beat and Flower log: `json`, an "
             "object a line, or `text`, for people"),
     Setting("task_events", _boolean, "true", "`false`: a worker tells Flower nothing of its tasks, "

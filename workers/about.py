@@ -4,7 +4,7 @@ import importlib.metadata
 import time
 from typing import Any
 
-from celery.worker import state
+from celery.worker import state as under_way
 from celery.worker.control import inspect_command
 
 from config.settings import Settings
@@ -13,14 +13,17 @@ ABOUT = "about"
 
 
 def answer_about(settings: Settings) -> None:
-    """Have the workers of this process answer the control command `about`."""
+    """Have the worker of this process answer the control command `about`."""
+    # As it was started: what is installed may be another by the time that somebody asks.
+    here = version()
 
-    def about(_: Any) -> dict[str, Any]:
-        """The version, and for how long the eldest of the tasks under way has run, in seconds."""
+    def about(state: Any) -> dict[str, Any]:
+        """Version, queues, and for how long the eldest task under way has run, in seconds."""
         # Threads change it meanwhile; a list of a dictionary's values is made in one step.
-        began = [one.time_start for one in list(state.requests.values()) if one.time_start]
+        began = [one.time_start for one in list(under_way.requests.values()) if one.time_start]
         return {
-            "version": version(),
+            "version": here,
+            "queues": [queue.name for queue in state.consumer.task_consumer.queues],
             "visibility_seconds": settings.visibility_seconds,
             "longest_seconds": round(time.time() - min(began), 1) if began else 0.0,
         }

@@ -18,6 +18,10 @@ _ANSWER_SECONDS = 0.5
 """How long workers have to answer a ping; each answer starts it anew."""
 
 
+_ABOUT_SECONDS = 5.0
+"""How long those who have answered a ping have to say more; mostly they all do so at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Messages that no worker has taken yet, by queue; names of the workers that answer.
@@ -57,6 +61,12 @@ class Broker:
             "confirm_publish": True,
         }
 
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What methods may raise besides, where the broker is there and refuses or is cut off."""
+        connection = self._app.connection_for_write()
+        return (OperationalError, *connection.connection_errors, *connection.channel_errors)
+
     def submit(self, events: Sequence[object]) -> None:
         """One `entries.submit_many`; the broker has it when this returns."""
         # Else the events would be written out once more, in the header.
@@ -90,9 +100,11 @@ class Broker:
                 return Traffic(queues, [], str(error))
         return Traffic(queues, sorted(name for pong in pongs for name in pong))
 
-    def about(self) -> dict[str, dict[str, Any]]:
-        """What each worker says of itself (`workers/about.py`); of a version before, an error."""
-        replies = self._app.control.broadcast(ABOUT, reply=True, timeout=_ANSWER_SECONDS)
+    def about(self, workers: Collection[str]) -> dict[str, dict[str, Any]]:
+        """What these say of themselves (`workers/about.py`); of a version before, an error."""
+        replies = self._app.control.broadcast(
+            ABOUT, destination=[*workers], reply=True, timeout=_ABOUT_SECONDS, limit=len(workers)
+        )
         return {name: said for reply in replies for name, said in reply.items()}
 
     def keeping(self) -> Keeping | None:
@@ -121,7 +133,8 @@ def look(settings: Settings) -> Traffic | None:
     """None where no broker is in reach."""
     if settings.broker_url is None:
         return None
+    broker = Broker(settings)
     try:
-        return Broker(settings).look()
-    except OperationalError:
+        return broker.look()
+    except broker.failures:
         return None

@@ -12,6 +12,7 @@ from passerelle.cli.findings import any_grave, as_rows, print_findings
 from passerelle.cli.output import Row, json_option, print_json, shown
 from passerelle.domain.finding import Finding
 from passerelle.domain.key_trial import sentence as sentence_of
+from passerelle.domain.outcome import Sort
 from passerelle.loop_api.client import Door
 from passerelle.runtime import Runtime
 from passerelle.store import queries
@@ -19,6 +20,9 @@ from passerelle.store.schema import revisions
 
 _CLOCK_SECONDS = 60.0
 """Further apart, and what people read in logs and in the database contradicts itself."""
+
+
+_KNOCK_SECONDS = 10.0
 
 
 def examine(runtime: Runtime) -> Iterator[Finding]:
@@ -36,7 +40,7 @@ def examine(runtime: Runtime) -> Iterator[Finding]:
             "runs, and that it is no standby.",
         )
     yield from doctor_broker.examine(runtime.settings)
-    yield from _loops_door(runtime.loop.knock())
+    yield from _loops_door(runtime.loop.knock(_KNOCK_SECONDS))
 
 
 def _database(engine: Engine) -> Iterator[Finding]:
@@ -131,18 +135,26 @@ def _receiver(one: Row) -> tuple[str, str]:
 
 
 def _loops_door(door: Door) -> Iterator[Finding]:
-    yield Finding(
-        "Loop's address",
-        None if door.is_loops else sentence_of(door.answer),
-        "See PASSERELLE_LOOP_URL, the network, the proxy and the certificate between.",
-    )
-    if door.date is None:
+    see = "See PASSERELLE_LOOP_URL, the network, the proxy and the certificate between."
+    if door.asks_for_keys or door.answer.sort is Sort.PAUSE:
+        yield Finding("Loop's address")
+    elif door.answer.sort in {Sort.PERSON, Sort.ACCEPTED}:
+        # It may be Loop in words that are not known; a firm's keys show it.
+        strange = (
+            f"Who is there does not ask for keys as Loop does (HTTP {door.answer.http_status})."
+        )
+        tried = f"{see} `passerelle firm check` tries keys."
+        yield Finding("Loop's address", strange, tried, grave=False)
+    else:
+        yield Finding("Loop's address", sentence_of(door.answer), see)
+    if door.date is None or not door.asks_for_keys:
         return
     apart = (dt.datetime.now(dt.UTC) - door.date).total_seconds()
     yield Finding(
         "clock and Loop's",
         None if abs(apart) < _CLOCK_SECONDS else f"They are {abs(apart):.0f} s apart.",
         "Set this machine's clock by NTP; if it is right, tell Cegid.",
+        grave=False,
     )
 
 
@@ -154,10 +166,12 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
 
     The exit code is 1 if anything is that concerns more than some firms.
     """
-    findings = list(examine(deployment.runtime()))
+    findings = []
+    for finding in examine(deployment.runtime()):
+        findings.append(finding)
+        if not as_json:
+            print_findings([finding])
     if as_json:
         print_json(as_rows(findings))
-    else:
-        print_findings(findings)
     if any_grave(findings):
         context.exit(1)

@@ -1,9 +1,9 @@
 """What `passerelle doctor` tries at the broker: whether it keeps messages, and who takes them."""
 
+import threading
 from collections.abc import Iterator, Mapping
+from queue import Empty, SimpleQueue
 from typing import Any
-
-from kombu.exceptions import OperationalError
 
 from config.settings import Settings
 from passerelle.cli.broker import Broker, Traffic
@@ -12,34 +12,60 @@ from passerelle.domain.finding import Finding
 from tasks.names import QUEUES
 from workers.about import version
 
+_SECONDS = 30.0
+"""Celery asks again without end where a broker goes away at the wrong moment."""
+
 _SEE_URL = (
-    "See that PASSERELLE_BROKER_URL is right (host, port, password, number) and that it runs; what "
-    "was taken in waits."
+    "See that PASSERELLE_BROKER_URL is right (host, port, user, password, number) and that it "
+    "runs; what was taken in waits."
 )
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings) -> list[Finding]:
     """What is behind a broker that does not answer is left out."""
     if settings.broker_url is None:
-        yield Finding("broker", "PASSERELLE_BROKER_URL is not set.", _SEE_URL)
-        return
-    broker = Broker(settings)
+        return [Finding("broker", "PASSERELLE_BROKER_URL is not set.", _SEE_URL)]
     try:
-        traffic = broker.look()
-        found = list(_keeping(broker))
-        about = {} if traffic.refuses else broker.about()
-    except OperationalError as error:
-        yield Finding("broker", sentence(error), _SEE_URL)
-        return
+        broker = Broker(settings)
+        failures = broker.failures
+    # Its text would show what is wrong, and that may be a part of the password.
+    except (ValueError, TypeError, KeyError):
+        return [Finding("broker", "PASSERELLE_BROKER_URL cannot be understood.", _SEE_URL)]
+    answers: SimpleQueue[list[Finding]] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(list(_asked(broker, settings)))
+        except failures as error:
+            told = sentence(error) or f"It refuses or is cut off: {type(error).__name__}."
+            answers.put([Finding("broker", told, _SEE_URL)])
+        except (ValueError, TypeError, KeyError):
+            told = "Its URL or its answers cannot be understood."
+            answers.put([Finding("broker", told, _SEE_URL)])
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answers.get(timeout=_SECONDS)
+    except Empty:
+        return [Finding("broker", f"It has not answered for {_SECONDS:.0f} s.", _SEE_URL)]
+
+
+def _asked(broker: Broker, settings: Settings) -> Iterator[Finding]:
+    traffic = broker.look()
     yield Finding("broker")
     yield Finding(
         "broker takes messages",
         traffic.refuses,
-        "Give it memory, or see to its disk and replicas; what was taken in waits.",
+        "Give it memory, or see to its disk, its replicas, and what its user may do; what was "
+        "taken in waits.",
     )
-    yield from found
-    if traffic.refuses is None:
-        yield from _workers(traffic)
+    yield from _keeping(broker)
+    if traffic.refuses is not None:
+        return
+    ours = [name for name in traffic.workers if name.startswith(QUEUES)]
+    about = broker.about(ours) if ours else {}
+    yield from _workers(traffic, about)
+    if about:
         yield from _about(about, settings)
 
 
@@ -64,9 +90,12 @@ def _keeping(broker: Broker) -> Iterator[Finding]:
     )
 
 
-def _workers(traffic: Traffic) -> Iterator[Finding]:
+def _workers(traffic: Traffic, about: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    consumed = {queue for said in about.values() for queue in said.get("queues", ())}
     for queue in QUEUES:
-        nobody = not any(name.startswith(f"{queue}@") for name in traffic.workers)
+        # One of the version before does not say what it consumes.
+        named = any(name.startswith(f"{queue}@") for name in traffic.workers)
+        nobody = queue not in consumed and not named
         yield Finding(
             f"worker of {queue}",
             f"Nobody answers; {traffic.queues[queue]} messages wait." if nobody else None,

@@ -22,6 +22,7 @@ from workers.queues import CONSUMERS, worker_arguments
 PORT_BASE = 17600
 """The broker's port; the database's, Flower's and the simulator's follow it."""
 
+_HEARTBEAT = "PASSERELLE_HEARTBEAT"
 _START_SECONDS = 90.0
 _PING_SECONDS = 0.5
 
@@ -97,8 +98,10 @@ class Tree:
         self.made[name] = value
 
     def _environment(self) -> dict[str, str]:
+        # A heartbeat is of one worker, and here are five.
+        environ = {name: one for name, one in self.environ.items() if name != _HEARTBEAT}
         return {
-            **self.environ,
+            **environ,
             **self.made,
             "PASSERELLE_DATA_DIR": str(self.folder.path),
             # Only JSON is accepted, so Celery's warning about a root user has no object.

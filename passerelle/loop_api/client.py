@@ -28,7 +28,7 @@ from passerelle.loop_api.answers import (
     sort_trial,
     unreadable,
 )
-from passerelle.loop_api.refusals import recognise
+from passerelle.loop_api.refusals import is_subscription_refusal, recognise
 from schemas.loop import Refused, entry_rows, import_answer, records, status_answer
 from schemas.referentials import folder_page, referential_page
 
@@ -140,11 +140,8 @@ class Door:
 
     answer: Answer
     date: dt.datetime | None
-
-    @property
-    def is_loops(self) -> bool:
-        """Whether it asks for keys as Loop does, or would have in a while."""
-        return self.answer.sort in {Sort.PERSON, Sort.PAUSE, Sort.ACCEPTED}
+    asks_for_keys: bool
+    """In the words of Loop's gateway."""
 
 
 class Loop:
@@ -176,10 +173,13 @@ class Loop:
         query = {"accountingImportRequestId": str(uuid.uuid4())}
         return sort_trial(self._call("getImportStatus", credentials, query))
 
-    def knock(self) -> Door:
-        """See what is at Loop's address, for no firm; nothing is counted."""
-        exchange = self._exchange("getImportStatus", {}, None, None, wire.now())
-        return Door(sort_trial(exchange), wire.date_of(exchange.headers.get("Date", "")))
+    def knock(self, seconds: float) -> Door:
+        """See within so many seconds what is at Loop's address, for no firm; nothing is counted."""
+        exchange = self._exchange("getImportStatus", {}, None, None, wire.now(), seconds)
+        answer = sort_trial(exchange)
+        challenge = exchange.headers.get("WWW-Authenticate", "")
+        asks = answer.sort is Sort.PERSON and is_subscription_refusal(answer.message, challenge)
+        return Door(answer, wire.date_of(exchange.headers.get("Date", "")), asks)
 
     def import_status(self, credentials: Credentials, request_id: str) -> Status | Answer:
         """How far an import is; an Answer where Loop did not say."""
@@ -298,7 +298,7 @@ class Loop:
         began = wire.now()
         headers = credentials.headers()
         exchange = self._exchange(
-            route, headers, query, body, began if started is None else started
+            route, headers, query, body, began if started is None else started, self._call_seconds
         )
         self._told(route, exchange.result, wire.now() - began)
         return exchange
@@ -310,9 +310,9 @@ class Loop:
         query: Mapping[str, str] | None,
         body: bytes | None,
         start: float,
+        call_seconds: float,
     ) -> Exchange:
-        end_by = start + self._call_seconds
-        with wire.calling(start + self._send_seconds, end_by) as call:
+        with wire.calling(start + self._send_seconds, start + call_seconds) as call:
             try:
                 response = self._sessions.session.request(
                     "GET" if body is None else "POST",
@@ -320,7 +320,7 @@ class Loop:
                     params=query,
                     data=body,
                     headers=headers,
-                    timeout=(min(_CONNECT_SECONDS, self._call_seconds), self._call_seconds),
+                    timeout=(min(_CONNECT_SECONDS, call_seconds), call_seconds),
                     allow_redirects=False,
                     stream=True,
                 )

@@ -30,19 +30,19 @@ def test_a_worker_of_another_version_is_named(stack: Stack, tmp_path: Path) -> N
     about = tmp_path / "passerelle-9.9.9.dist-info" / "METADATA"
     about.parent.mkdir()
     about.write_text("Metadata-Version: 2.1\nName: passerelle\nVersion: 9.9.9\n", encoding="utf-8")
-    stack.start_worker("referentials", name="newer", PYTHONPATH=str(tmp_path))
-    stack.wait_for_worker("newer")
-    told = f"This is {version()}, and newer@"
+    stack.start_worker("referentials", name="referentials-newer", PYTHONPATH=str(tmp_path))
+    stack.wait_for_worker("referentials-newer")
+    told = f"This is {version()}, and referentials-newer@"
     until(lambda: str(findings(stack)["versions"]), lambda wrong: wrong.startswith(told), 30)
-    stack.stop("newer")
+    stack.stop("referentials-newer")
     until(lambda: findings(stack)["versions"], lambda wrong: wrong is None, 30)
 
 
 def test_a_task_that_outlasts_the_visibility_timeout_is_named(stack: Stack) -> None:
     """Its message is delivered again while it runs: here after four seconds."""
     firm = stack.add_firm(None, "SLOW000001")
-    stack.start_worker("intake", name="hasty", **QUICK_LEASES)
-    stack.wait_for_worker("hasty")
+    stack.start_worker("intake", name="intake-hasty", **QUICK_LEASES)
+    stack.wait_for_worker("intake-hasty")
     # By a session of its own: ours are ended where they do nothing for long.
     with psycopg.connect(stack.env["PASSERELLE_DATABASE_URL"]) as connection:
         connection.execute("LOCK TABLE events")
@@ -51,19 +51,23 @@ def test_a_task_that_outlasts_the_visibility_timeout_is_named(stack: Stack) -> N
             stack.send("entries.submit", purchase() | {"firm": firm, "folder": "SLOW000001"})
         until(
             lambda: str(findings(stack)["visibility timeout"]),
-            lambda wrong: "hasty@" in wrong and "has 4 s, and a task there has run for" in wrong,
+            lambda wrong: (
+                "intake-hasty@" in wrong and "has 4 s, and a task there has run for" in wrong
+            ),
             60,
         )
     stack.until_states(firm, synced=1)
-    stack.stop("hasty")
+    stack.stop("intake-hasty")
 
 
 def test_workers_of_other_settings_are_named(stack: Stack) -> None:
-    stack.start_worker("referentials", name="patient", PASSERELLE_VISIBILITY_SECONDS="1000")
-    stack.wait_for_worker("patient")
+    stack.start_worker(
+        "referentials", name="referentials-patient", PASSERELLE_VISIBILITY_SECONDS="1000"
+    )
+    stack.wait_for_worker("referentials-patient")
     until(
         lambda: str(findings(stack)["visibility timeout"]),
         lambda wrong: "the workers have 900 s, 1000 s, and here it is 900 s" in wrong,
         30,
     )
-    stack.stop("patient")
+    stack.stop("referentials-patient")

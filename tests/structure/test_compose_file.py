@@ -65,7 +65,7 @@ def test_there_is_one_beat_and_one_flower() -> None:
 def test_the_schema_is_brought_up_before_anything_works_on_it() -> None:
     assert SERVICES["migrate"]["command"] == ["passerelle", "db", "upgrade"]
     assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    on_worker = dict.fromkeys(WORKERS, "service_healthy")
+    on_worker = dict.fromkeys(WORKERS, "service_started")
     on_schema = {"migrate": "service_completed_successfully", "valkey": "service_healthy"}
     for name, one in CELERY.items():
         conditions = {needed: how["condition"] for needed, how in one["depends_on"].items()}
