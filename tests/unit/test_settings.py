@@ -167,3 +167,16 @@ def test_every_setting_has_a_help_and_a_default_that_can_be_read() -> None:
         assert setting.help
         if setting.default is not None:
             setting.parse(setting.default)
+
+
+@pytest.mark.parametrize("variable", ["PASSERELLE_BROKER_URL", "PASSERELLE_DATABASE_URL"])
+@pytest.mark.parametrize("signs", ["gehe@im", "geheim#x", "geheim/x", "geheim?x", "gehe]im["])
+def test_a_password_that_would_be_taken_for_another_part_is_refused(
+    variable: str, signs: str
+) -> None:
+    """A library would take a part of it for the host, and show that in its errors."""
+    scheme = "redis" if "BROKER" in variable else "postgresql"
+    with pytest.raises(SettingsError, match="%40") as caught:
+        read_settings({variable: f"{scheme}://u:{signs}@127.0.0.1:9/0"}, env_file=False)
+    assert "geheim" not in str(caught.value)
+    assert read_settings({variable: f"{scheme}://u:gehe%40im@127.0.0.1:9/0"}, env_file=False)
