@@ -82,7 +82,12 @@ class Runtime:
         """Raises: SettingsError."""
         if self.settings.database_url is None:
             raise SettingsError(
-                ["PASSERELLE_DATABASE_URL is not set; `passerelle up` starts a database."]
+                [
+                    (
+                        "PASSERELLE_DATABASE_URL is not set; `passerelle up` starts a database, and "
+                        "PASSERELLE_DATA_DIR names its folder to the other commands."
+                    )
+                ]
             )
         return make_engine(self.settings.database_url, _POOL_SIZE)
 

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 import click
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from passerelle.cli import deployment, doctor_broker
 from passerelle.cli.errors import sentence
@@ -17,6 +17,7 @@ from passerelle.loop_api.client import Door
 from passerelle.runtime import Runtime
 from passerelle.store import queries
 from passerelle.store.schema import revisions
+from passerelle.store.vault import VaultError
 
 _CLOCK_SECONDS = 60.0
 """Further apart, and what people read in logs and in the database contradicts itself."""
@@ -28,7 +29,7 @@ _KNOCK_SECONDS = 10.0
 def examine(runtime: Runtime) -> Iterator[Finding]:
     """What is behind something that does not answer is left out."""
     try:
-        yield from _database(runtime.engine)
+        yield from _database(runtime)
     except Exception as error:
         told = sentence(error)
         if told is None:
@@ -43,7 +44,8 @@ def examine(runtime: Runtime) -> Iterator[Finding]:
     yield from _loops_door(runtime.loop.knock(_KNOCK_SECONDS))
 
 
-def _database(engine: Engine) -> Iterator[Finding]:
+def _database(runtime: Runtime) -> Iterator[Finding]:
+    engine = runtime.engine
     with engine.connect() as connection:
         now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     yield Finding("database")
@@ -65,6 +67,7 @@ def _database(engine: Engine) -> Iterator[Finding]:
     with queries.reading(engine) as connection:
         yield from _loop(queries.status(connection))
         yield from _receivers(connection)
+        yield from _keys(connection, runtime)
 
 
 def _loop(status: queries.Row) -> Iterator[Finding]:
@@ -94,17 +97,41 @@ def _loop(status: queries.Row) -> Iterator[Finding]:
     )
 
 
-_MOST_RECEIVERS = 10
+def _keys(connection: Connection, runtime: Runtime) -> Iterator[Finding]:
+    if runtime.settings.secret_keys is None:
+        yield Finding(
+            "secret keys",
+            "PASSERELLE_SECRET_KEYS is not set here, so that nothing can be said of them.",
+            "Run it with the settings of a worker.",
+            grave=False,
+        )
+        return
+    closed = []
+    for firm in queries.firms(connection):
+        try:
+            _ = firm["api_key"] and runtime.vault.open(firm["api_key"])
+        except VaultError:
+            closed.append(firm["code"])
+    yield Finding(
+        "secret keys",
+        f"The keys of {len(closed)} firms cannot be decrypted: {', '.join(closed[:_MOST])}."
+        if closed
+        else None,
+        "PASSERELLE_SECRET_KEYS lacks the key that they were stored with: put it last.",
+    )
+
+
+_MOST = 10
 
 
 def _receivers(connection: Connection) -> Iterator[Finding]:
     """Each for whom messages wait; a line where there is none."""
     found = list(queries.receivers(connection))
-    for one in found[:_MOST_RECEIVERS]:
+    for one in found[:_MOST]:
         name = f"{one['audience']} messages of firm {one['firm']}"
         yield Finding(name, *_receiver(one), grave=False)
-    if len(found) > _MOST_RECEIVERS:
-        more = f"Messages wait for {len(found) - _MOST_RECEIVERS} more."
+    if len(found) > _MOST:
+        more = f"Messages wait for {len(found) - _MOST} more."
         yield Finding("other receivers", more, "See the network between.", grave=False)
     if not found:
         yield Finding("receivers of messages")

@@ -10,7 +10,7 @@ from passerelle.cli.broker import Broker, Traffic
 from passerelle.cli.errors import sentence
 from passerelle.domain.finding import Finding
 from tasks.names import QUEUES
-from workers.about import version
+from workers.about import names_of_keys, version
 
 _SECONDS = 30.0
 """Celery asks again without end where a broker goes away at the wrong moment."""
@@ -121,6 +121,16 @@ def _about(about: Mapping[str, Mapping[str, Any]], settings: Settings) -> Iterat
         grave=False,
     )
     answers = {name: said for name, said in sorted(about.items()) if "version" in said}
+    mine = {*names_of_keys(settings)}
+    lacking = [name for name, said in answers.items() if mine - {*said["keys"]}]
+    yield Finding(
+        "secret keys of workers",
+        f"{', '.join(lacking)} lack a key that PASSERELLE_SECRET_KEYS has here."
+        if lacking
+        else None,
+        "Give all processes the same keys and start them again; until then they send nothing for "
+        "firms whose keys were stored with it (docs/runbook.md, Secret keys).",
+    )
     wrong = [
         f"{name} has {said['visibility_seconds']} s, and a task there has run for "
         f"{said['longest_seconds']:.0f} s"

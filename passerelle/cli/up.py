@@ -97,6 +97,9 @@ def up(*, simulator: bool, data_dir: Path | None, port_base: int) -> None:
     def when_ready(settings: Settings) -> None:
         if simulator:
             register_demonstration(settings, DEMO_FIRM, DEMO_FOLDER)
+        for name in ("broker", "database"):
+            if f"PASSERELLE_{name.upper()}_URL" in os.environ:
+                click.echo(f"{name.title():<12}that of PASSERELLE_{name.upper()}_URL")
         click.echo(f"Flower      http://{LOOPBACK}:{ports.flower}")
         click.echo(f"Loop        {settings.loop_url}")
         click.echo(f"Settings    {chosen / 'env'}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from cryptography.fernet import Fernet
 
 from support.events import purchase
 from support.simulator import until
@@ -58,6 +59,20 @@ def test_a_task_that_outlasts_the_visibility_timeout_is_named(stack: Stack) -> N
         )
     stack.until_states(firm, synced=1)
     stack.stop("intake-hasty")
+
+
+def test_a_worker_that_lacks_a_key_is_named(stack: Stack) -> None:
+    """A key that is used before every worker has it stops what it was used for."""
+    key = Fernet.generate_key().decode()
+    stack.start_worker("referentials", name="referentials-other", PASSERELLE_SECRET_KEYS=key)
+    stack.wait_for_worker("referentials-other")
+    until(
+        lambda: str(findings(stack)["secret keys of workers"]),
+        lambda wrong: wrong.startswith("referentials-other@") and " lack a key" in wrong,
+        30,
+    )
+    assert key not in stack.cli("doctor", "--json").stdout
+    stack.stop("referentials-other")
 
 
 def test_workers_of_other_settings_are_named(stack: Stack) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from support.command import Cli
 from support.raw_server import read_request, response, serving
 from support.simulator import SimulatorHandle
+from support.workshop import FIRM, SECRET_KEY
 
 PAUSED = (
     "INSERT INTO firms (code, code_key, paused_until) VALUES ('A', 'a', now() + interval '1 h')"
@@ -86,6 +87,12 @@ def test_what_is_wrong_is_named(
 ) -> None:
     change(engine, statement)
     assert word in str(doctor()[1][name])
+
+
+@pytest.mark.usefixtures("shop")
+def test_firms_whose_keys_cannot_be_decrypted_are_named(doctor: Doctor) -> None:
+    assert FIRM in str(doctor()[1]["secret keys"])
+    assert doctor(PASSERELLE_SECRET_KEYS=SECRET_KEY)[1]["secret keys"] is None
 
 
 def test_a_database_that_takes_no_writes_is_named(doctor: Doctor, engine: Engine) -> None:
