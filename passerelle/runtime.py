@@ -42,6 +42,10 @@ from passerelle.turns import Turns
 from passerelle.upkeep import Upkeep
 from passerelle.webhook import Webhooks
 
+_NO_DATABASE = (
+    "PASSERELLE_DATABASE_URL is not set; `passerelle up` starts a database, and "
+    "PASSERELLE_DATA_DIR names its folder to the other commands."
+)
 _POOL_SIZE = 32
 """Database connections of one process, at most: one for each thread that delivers."""
 
@@ -81,14 +85,7 @@ class Runtime:
     def engine(self) -> Engine:
         """Raises: SettingsError."""
         if self.settings.database_url is None:
-            raise SettingsError(
-                [
-                    (
-                        "PASSERELLE_DATABASE_URL is not set; `passerelle up` starts a database, and "
-                        "PASSERELLE_DATA_DIR names its folder to the other commands."
-                    )
-                ]
-            )
+            raise SettingsError([_NO_DATABASE])
         return make_engine(self.settings.database_url, _POOL_SIZE)
 
     def close(self) -> None:
