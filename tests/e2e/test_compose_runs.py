@@ -42,7 +42,7 @@ def until_healthy(deployment: Composed, names: set[str]) -> None:
         left -= healthy(deployment, left)
         return left
 
-    until(ask, lambda found: not found, 90)
+    until(ask, lambda found: not found, 90, 1)
 
 
 @pytest.mark.timeout(400)
@@ -65,14 +65,14 @@ def test_every_service_works_and_its_health_check_says_so(deployment: Composed) 
     # A worker whose main loop hangs: its file is there, and old.
     process = deployment.running["delivery"]
     process.send_signal(signal.SIGSTOP)
-    until(lambda: deployment.is_healthy("delivery"), lambda well: not well, 60)
+    until(lambda: deployment.is_healthy("delivery"), lambda well: not well, 60, 1)
     assert (deployment.folder / "delivery/tmp/heartbeat").exists()
     process.send_signal(signal.SIGCONT)
     until_healthy(deployment, {"delivery"})
 
     # Without a broker nobody is ready, and nobody ends for it.
     deployment.stop("valkey", signal.SIGKILL)
-    until(lambda: healthy(deployment, {*WORKERS, "beat"}), lambda found: not found, 60)
+    until(lambda: healthy(deployment, {*WORKERS, "beat"}), lambda found: not found, 60, 1)
     assert not (deployment.folder / "delivery/tmp/heartbeat").exists()
     deployment.start("valkey")
     until_healthy(deployment, LASTING)
@@ -98,7 +98,7 @@ def try_it(deployment: Composed) -> None:
         found = [row for row in rows if row["entry_id"] == event["entry"]["id"]]
         return (found[0]["state"], found[0]["message"]) if found else None
 
-    until(state, lambda found: found is not None and found[0] == "synced", 60)
+    until(state, lambda found: found is not None and found[0] == "synced", 60, 1)
 
 
 def passerelle(deployment: Composed, *arguments: str) -> str:

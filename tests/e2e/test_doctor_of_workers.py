@@ -20,7 +20,7 @@ def findings(stack: Stack) -> dict[str, Any]:
 
 def test_where_all_is_well_nothing_is_said(stack: Stack) -> None:
     # Another test may have paused a firm; what concerns all is well.
-    until(lambda: stack.cli("doctor").returncode, lambda code: code == 0, 60)
+    until(lambda: stack.cli("doctor").returncode, lambda code: code == 0, 60, 1)
     found = findings(stack)
     assert found["versions"] is None
     assert found["visibility timeout"] is None
@@ -34,9 +34,9 @@ def test_a_worker_of_another_version_is_named(stack: Stack, tmp_path: Path) -> N
     stack.start_worker("referentials", name="referentials-newer", PYTHONPATH=str(tmp_path))
     stack.wait_for_worker("referentials-newer")
     told = f"This is {version()}, and referentials-newer@"
-    until(lambda: str(findings(stack)["versions"]), lambda wrong: wrong.startswith(told), 30)
+    until(lambda: str(findings(stack)["versions"]), lambda wrong: wrong.startswith(told), 30, 1)
     stack.stop("referentials-newer")
-    until(lambda: findings(stack)["versions"], lambda wrong: wrong is None, 30)
+    until(lambda: findings(stack)["versions"], lambda wrong: wrong is None, 30, 1)
 
 
 def test_a_task_that_outlasts_the_visibility_timeout_is_named(stack: Stack) -> None:
@@ -56,6 +56,7 @@ def test_a_task_that_outlasts_the_visibility_timeout_is_named(stack: Stack) -> N
                 "intake-hasty@" in wrong and "has 4 s, and a task there has run for" in wrong
             ),
             60,
+            1,
         )
     stack.until_states(firm, synced=1)
     stack.stop("intake-hasty")
@@ -70,6 +71,7 @@ def test_a_worker_that_lacks_a_key_is_named(stack: Stack) -> None:
         lambda: str(findings(stack)["secret keys of workers"]),
         lambda wrong: wrong.startswith("referentials-other@") and " lack a key" in wrong,
         30,
+        1,
     )
     assert key not in stack.cli("doctor", "--json").stdout
     stack.stop("referentials-other")
@@ -84,5 +86,6 @@ def test_workers_of_other_settings_are_named(stack: Stack) -> None:
         lambda: str(findings(stack)["visibility timeout"]),
         lambda wrong: "the workers have 900 s, 1000 s, and here it is 900 s" in wrong,
         30,
+        1,
     )
     stack.stop("referentials-patient")
