@@ -3,7 +3,6 @@
 import threading
 
 import click
-from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry, start_http_server
 
 from passerelle.cli import deployment
@@ -31,9 +30,11 @@ def metrics(address: str, port: int) -> None:
     broker = None if runtime.settings.broker_url is None else Broker(runtime.settings)
 
     def queues() -> dict[str, int] | None:
+        if broker is None:
+            return None
         try:
-            return None if broker is None else broker.queues()
-        except OperationalError:
+            return broker.queues()
+        except broker.failures:
             return None
 
     registry = CollectorRegistry()

@@ -47,7 +47,6 @@ MAY_HOLD_TEXTS = {
     ("attempts", "lines"),
     ("entries", "cuts"),
     ("entries", "entry"),
-    ("outcomes", "cuts"),
     ("refused_events", "body"),
     # As Loop has them: accounts and third parties, once it has the entries.
     ("referential_records", "label"),

@@ -5,8 +5,8 @@ import email.utils
 import json
 import socket
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -107,39 +107,26 @@ def test_a_clock_that_is_off_is_named(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "wrong", "words"),
+    ("name", "part", "wrong", "words"),
     [
-        ("hostname", "no-such-host.invalid", "no-such-host.invalid"),
-        ("port", "9", "refused"),
-        ("password", "mistyped", "password authentication failed"),
-        ("path", "no_such_database", "does not exist"),
+        ("database", "hostname", "no-such-host.invalid", "no-such-host.invalid"),
+        ("database", "port", "9", "refused"),
+        ("database", "password", "mistyped", "password authentication failed"),
+        ("database", "path", "no_such_database", "does not exist"),
+        ("broker", "hostname", "no-such-host.invalid", "no-such-host.invalid"),
+        ("broker", "port", "9", "refused"),
+        ("broker", "password", "mistyped", "username-password"),
+        ("broker", "path", "9999", "out of range"),
+        ("broker", "path", "mistyped", "cannot be understood"),
     ],
 )
-def test_what_is_wrong_of_the_databases_url_is_named(
-    doctor: Doctor, database_url: str, part: str, wrong: str, words: str
+def test_what_is_wrong_of_a_url_is_named(
+    doctor: Doctor, database_url: str, broker_url: str, name: str, part: str, wrong: str, words: str
 ) -> None:
-    code, found = doctor(PASSERELLE_DATABASE_URL=with_part(database_url, part, wrong))
+    url = with_part({"database": database_url, "broker": broker_url}[name], part, wrong)
+    code, found = doctor(**{f"PASSERELLE_{name.upper()}_URL": url})
     assert code == 1
-    assert words in str(found["database"])
-    assert "mistyped" not in str(found)
-
-
-@pytest.mark.parametrize(
-    ("part", "wrong", "words"),
-    [
-        ("hostname", "no-such-host.invalid", "no-such-host.invalid"),
-        ("port", "9", "refused"),
-        ("password", "mistyped", "username-password"),
-        ("path", "9999", "out of range"),
-        ("path", "mistyped", "cannot be understood"),
-    ],
-)
-def test_what_is_wrong_of_the_brokers_url_is_named(
-    doctor: Doctor, broker_url: str, part: str, wrong: str, words: str
-) -> None:
-    code, found = doctor(PASSERELLE_BROKER_URL=with_part(broker_url, part, wrong))
-    assert code == 1
-    assert words in str(found["broker"])
+    assert words in str(found[name])
     assert "mistyped" not in str(found)
 
 
@@ -179,19 +166,20 @@ def test_a_broker_that_writes_nothing_down_is_named(doctor: Doctor, broker_url: 
             broker.config_set("appendonly", "yes")
 
 
+@contextmanager
+def without(broker_url: str, command: str) -> Iterator[str]:
+    """The broker's URL for a user who may do all but one thing."""
+    with Redis.from_url(broker_url) as broker:
+        broker.execute_command(f"ACL SETUSER shy on >pw ~* &* +@all -{command}")
+        yield with_part(with_part(broker_url, "username", "shy"), "password", "pw")
+        broker.execute_command("ACL DELUSER shy")
+
+
 def test_a_broker_that_keeps_its_settings_to_itself_is_not_accused(
     doctor: Doctor, broker_url: str
 ) -> None:
-    with Redis.from_url(broker_url) as broker:
-        broker.execute_command("ACL SETUSER shy on >pw ~* &* +@all -info")
-        try:
-            found = doctor(
-                PASSERELLE_BROKER_URL=with_part(
-                    with_part(broker_url, "username", "shy"), "password", "pw"
-                )
-            )[1]
-        finally:
-            broker.execute_command("ACL DELUSER shy")
+    with without(broker_url, "info") as url:
+        found = doctor(PASSERELLE_BROKER_URL=url)[1]
     assert found["broker"] is None
     assert "broker forgets nothing" not in found
 
@@ -210,16 +198,8 @@ def answering(body: bytes, status: str, *headers: str) -> AbstractContextManager
 def test_whatever_a_brokers_user_may_not_do_the_rest_is_told(
     doctor: Doctor, broker_url: str, command: str
 ) -> None:
-    with Redis.from_url(broker_url) as broker:
-        broker.execute_command(f"ACL SETUSER shy on >pw ~* &* +@all -{command}")
-        try:
-            code, found = doctor(
-                PASSERELLE_BROKER_URL=with_part(
-                    with_part(broker_url, "username", "shy"), "password", "pw"
-                )
-            )
-        finally:
-            broker.execute_command("ACL DELUSER shy")
+    with without(broker_url, command) as url:
+        code, found = doctor(PASSERELLE_BROKER_URL=url)
     assert (code, found["database"], found["Loop's address"]) == (1, None, None)
 
 
