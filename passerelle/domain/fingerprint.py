@@ -10,10 +10,19 @@ import datetime as dt
 import hashlib
 import json
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from passerelle.domain.event import Entry, Event, Line
+from passerelle.domain.event import (
+    Attachment,
+    Auxiliary,
+    Entry,
+    Event,
+    Journal,
+    Lettering,
+    Line,
+)
 
 
 def event_fingerprint(event: Event) -> bytes:
@@ -33,25 +42,37 @@ def _digest(meaning: Event | Entry) -> bytes:
 
 
 def _plain(value: object) -> object:
-    match value:
-        case Decimal():
-            return f"{value:.2f}"
-        case dt.datetime():
-            return value.astimezone(dt.UTC).isoformat()
-        case dt.date():
-            return value.isoformat()
-        case uuid.UUID():
-            return str(value)
-        case Line(currency_rate=str(rate)):
-            return _present(value) | {"currency_rate": _rate(rate)}
-    return _present(value)
+    return _PLAIN.get(type(value), _present)(value)
 
 
 def _present(value: Any) -> dict[str, object]:
-    given = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-    return {name: content for name, content in given if content is not None}
+    return {
+        name: content
+        for name in _NAMES[type(value)]
+        if (content := getattr(value, name)) is not None
+    }
+
+
+def _line(line: Line) -> dict[str, object]:
+    found = _present(line)
+    if line.currency_rate is not None:
+        found["currency_rate"] = _rate(line.currency_rate)
+    return found
 
 
 def _rate(rate: str) -> str:
     whole, _, decimals = rate.partition(".")
     return f"{whole.lstrip('0')}.{decimals.rstrip('0')}"
+
+
+_NAMES: dict[type[Any], list[str]] = {
+    kind: [field.name for field in dataclasses.fields(kind)]
+    for kind in (Event, Entry, Journal, Line, Auxiliary, Lettering, Attachment)
+}
+_PLAIN: dict[type[Any], Callable[[Any], object]] = {
+    Decimal: lambda amount: f"{amount:.2f}",
+    dt.datetime: lambda moment: moment.astimezone(dt.UTC).isoformat(),
+    dt.date: dt.date.isoformat,
+    uuid.UUID: str,
+    Line: _line,
+}
