@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
@@ -32,9 +32,9 @@ from schemas import formats
 from schemas.shapes import (
     MOST_FAULTS,
     MOST_KEYS,
-    WORDS,
     Integer,
     Object,
+    Readable,
     Shape,
     Text,
     at_most,
@@ -68,7 +68,15 @@ def faults(raw: object) -> list[Fault]:
         return [Fault("", wrong_type("an object", raw))]
     if len(raw) > MOST_KEYS:
         return [Fault("", too_many_keys(raw))]
-    return at_most([*_oversize(raw), *flat(_EVENT.validate(raw))])
+    return at_most([*_oversize(raw), *_wrong(raw)])
+
+
+def _wrong(raw: dict[str, Any]) -> Iterable[Fault]:
+    try:
+        _EVENT.read(raw)
+    except ValidationError:
+        return flat(_EVENT.validate(raw))
+    return ()
 
 
 def build(raw: dict[str, Any]) -> Event:
@@ -113,15 +121,22 @@ class _Amount(Text):
         return Decimal(text)
 
 
-class _Lines(fields.List[Any]):
-    default_error_messages = WORDS
+class _Lines(Readable, fields.List[Any]):
+    def read(self, value: Any) -> list[Any]:
+        self._require_list(value)
+        read = cast(Readable, self.inner).read
+        return [read(line) for line in value]
 
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> list[Any]:
+    @staticmethod
+    def _require_list(value: Any) -> None:
         if not isinstance(value, list):
             raise ValidationError(wrong_type("an array", value))
         # Before the lines are read: there may be a million.
         if len(value) > MOST_LINES:
             raise ValidationError(f"must have at most {MOST_LINES} lines, not {len(value)}")
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> list[Any]:
+        self._require_list(value)
         lines, errors = [], {}
         for index, line in enumerate(value):
             try:
@@ -181,8 +196,8 @@ class _Line(Shape):
     payment_mode = _choice(PaymentMode)
     lettering = Object(_Lettering)
 
-    @validates_schema(skip_on_field_errors=False)
-    def one_side(self, line: dict[str, Any], **_: object) -> None:
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def one_side(self, line: dict[str, Any], raw: object, **_: object) -> None:  # noqa: ARG002
         if "debit" in line and "credit" in line and (line["debit"] > 0) == (line["credit"] > 0):
             raise ValidationError("must have exactly one of debit and credit above zero")
 

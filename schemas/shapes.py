@@ -1,10 +1,16 @@
-"""What the shapes at the door share: fields, and faults as JSON Pointers."""
+"""What the shapes at the door share: fields, and faults as JSON Pointers.
+
+A raw object is looked at twice at most. `Shape.read` goes through the declared fields and rules and
+stops at the first fault; only what has one is given to marshmallow, which finds them all, and takes
+five times as long over what has none. The declarations are the same ones.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow.decorators import VALIDATES_SCHEMA
 from marshmallow.exceptions import SCHEMA
 
 from passerelle.domain.event import Fault
@@ -24,8 +30,20 @@ WORDS: dict[str, Any] = {
 _NAMES = {str: "a string", int: "an integer", float: "a float", list: "an array"}
 
 
-class Text(fields.Field[Any]):
+class Readable(fields.Field[Any]):
+    """A field that is never null."""
+
     default_error_messages = WORDS
+
+    def read(self, value: Any) -> Any:
+        """Raises: ValidationError, at the first fault."""
+        found = self._deserialize(value, None, None)
+        for check in self.validators:
+            check(found)
+        return found
+
+
+class Text(Readable):
     wanted: ClassVar[str] = "a string"
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
@@ -34,9 +52,7 @@ class Text(fields.Field[Any]):
         return value
 
 
-class Integer(fields.Field[int]):
-    default_error_messages = WORDS
-
+class Integer(Readable):
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
         # True is an int to Python, and 1.0 an integer to JSON Schema.
         if type(value) is int or (type(value) is float and value.is_integer()):
@@ -44,19 +60,51 @@ class Integer(fields.Field[int]):
         raise ValidationError(wrong_type("an integer", value))
 
 
-class Object(fields.Nested):
-    default_error_messages = WORDS
-
+class Object(Readable, fields.Nested):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        self._require_object(value)
+        return super()._deserialize(value, *args, **kwargs)
+
+    def read(self, value: Any) -> Any:
+        self._require_object(value)
+        return cast(Shape, self.schema).read(value)
+
+    @staticmethod
+    def _require_object(value: Any) -> None:
         if not isinstance(value, dict):
             raise ValidationError(wrong_type("an object", value))
         if len(value) > MOST_KEYS:
             raise ValidationError(too_many_keys(value))
-        return super()._deserialize(value, *args, **kwargs)
 
 
 class Shape(Schema):
+    """Of `Readable` fields. Rules over several of them take the original, too."""
+
     error_messages = WORDS
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._read = {name: cast(Readable, field).read for name, field in self.load_fields.items()}
+        self._required = {name for name, field in self.load_fields.items() if field.required}
+        self._rules = [getattr(self, name) for name, *_ in self._hooks[VALIDATES_SCHEMA]]
+
+    def read(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """What `load` gives.
+
+        Raises:
+            ValidationError: there is a fault; `validate` finds all of them.
+        """
+        good = {}
+        for name, value in raw.items():
+            read = self._read.get(name)
+            if read is None:
+                raise ValidationError(_UNKNOWN)
+            good[name] = read(value)
+        if not self._required <= good.keys():
+            raise ValidationError(WORDS["required"])
+        for rule in self._rules:
+            rule(good, raw)
+        return good
 
 
 def free(most: int, *, least: int = 0, blank: bool = True, required: bool = False) -> Text:
