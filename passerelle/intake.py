@@ -56,6 +56,31 @@ class _Arriving:
     entry_print: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An event beside its firm and folder, which are locked."""
+
+    arriving: _Arriving
+    firm: Place
+    folder: Place
+
+    @property
+    def event(self) -> Event:
+        return self.arriving.event
+
+    @property
+    def name(self) -> arrivals.Name:
+        return self.firm.id, self.folder.id, self.event.entry.id
+
+    def auxiliaries(self) -> list[str]:
+        """Its normalised auxiliary codes."""
+        lines = self.event.entry.lines
+        return [auxiliary_code(one.auxiliary.code) for one in lines if one.auxiliary is not None]
+
+    def auxiliary(self, code: str) -> arrivals.Auxiliary:
+        return self.firm.id, self.folder.id, code
+
+
 @dataclass(slots=True)
 class _Tally:
     """What one transaction has done so far."""
@@ -169,22 +194,25 @@ class Intake:
 
     def _take(self, connection: Connection, fresh: Sequence[_Arriving], tally: _Tally) -> None:
         firms = self._places(connection, {one.event.firm for one in fresh}, None)
-        for code in sorted(firms):
-            of_firm = [one for one in fresh if one.event.firm == code]
-            firm = firms[code]
+        folders = {
+            code: self._places(
+                connection, {one.event.folder for one in fresh if one.event.firm == code}, firm.id
+            )
+            for code, firm in sorted(firms.items())
+            if isinstance(firm, Place)
+        }
+        placed: list[_Placed] = []
+        for one in fresh:
+            firm = firms[one.event.firm]
             if isinstance(firm, Fault):
-                for one in of_firm:
-                    tally.refuse(one, firm)
+                tally.refuse(one, firm)
                 continue
-            folders = self._places(connection, {one.event.folder for one in of_firm}, firm.id)
-            for folder_code in sorted(folders):
-                of_folder = [one for one in of_firm if one.event.folder == folder_code]
-                folder = folders[folder_code]
-                if isinstance(folder, Fault):
-                    for one in of_folder:
-                        tally.refuse(one, folder)
-                else:
-                    _Folder(connection, self._limits, firm, folder, tally).arrive(of_folder)
+            folder = folders[one.event.firm][one.event.folder]
+            if isinstance(folder, Fault):
+                tally.refuse(one, folder)
+                continue
+            placed.append(_Placed(one, firm, folder))
+        _Arrivals(connection, self._limits, tally).arrive(placed)
 
     @staticmethod
     def _places(
@@ -220,63 +248,55 @@ class Intake:
         return found
 
 
-class _Folder:
-    """The arrivals of one folder within a transaction."""
+class _Arrivals:
+    """What comes into known folders, of whatever firms, within a transaction."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        limits: Limits,
-        firm: Place,
-        folder: Place,
-        tally: _Tally,
-    ) -> None:
+    def __init__(self, connection: Connection, limits: Limits, tally: _Tally) -> None:
         self._connection = connection
         self._limits = limits
-        self._firm = firm
-        self._folder = folder
         self._tally = tally
+        self._holds: dict[int, Hold] = {}
 
-    def arrive(self, arriving: Sequence[_Arriving]) -> None:
+    def arrive(self, arriving: Sequence[_Placed]) -> None:
         # An entry that comes twice in one message is weighed against its own first arrival, so
         # that one has to be a row by then.
         rest = list(arriving)
         while rest:
-            round_: list[_Arriving] = []
-            later: list[_Arriving] = []
-            ids: set[str] = set()
+            round_: list[_Placed] = []
+            later: list[_Placed] = []
+            names: set[arrivals.Name] = set()
             for one in rest:
-                (later if one.event.entry.id in ids else round_).append(one)
-                ids.add(one.event.entry.id)
-            self._round(round_, ids)
+                (later if one.name in names else round_).append(one)
+                names.add(one.name)
+            self._round(round_, names)
             rest = later
 
-    def _round(self, arriving: list[_Arriving], ids: set[str]) -> None:
-        revisions = arrivals.lock_revisions(self._connection, self._firm.id, self._folder.id, ids)
-        news: list[tuple[_Arriving, Arrival]] = []
+    def _round(self, arriving: list[_Placed], names: set[arrivals.Name]) -> None:
+        revisions = arrivals.lock_revisions(self._connection, names)
+        news: list[tuple[_Placed, Arrival]] = []
         for one in arriving:
-            entry = one.event.entry
-            arrival = compare(entry.revision, one.entry_print, revisions.get(entry.id, ()))
+            known = revisions.get(one.name, ())
+            arrival = compare(one.event.entry.revision, one.arriving.entry_print, known)
             if arrival.fault is not None:
-                self._tally.refuse(one, arrival.fault)
+                self._tally.refuse(one.arriving, arrival.fault)
             elif arrival.same is not None:
                 self._known(one, arrival.same.id)
             else:
                 news.append((one, arrival))
         self._insert(news)
 
-    def _known(self, one: _Arriving, entry: int) -> None:
+    def _known(self, one: _Placed, entry: int) -> None:
         self._tally.known += 1
-        cured = arrivals.replace_attachment(
-            self._connection, entry, one.raw["entry"].get("attachment"), one.event.occurred_at
-        )
-        arrivals.insert_events(
-            self._connection, [(one.event.event_id, one.event_print, self._firm.id, entry)]
+        attachment = one.arriving.raw["entry"].get("attachment")
+        event = one.event
+        cured = arrivals.replace_attachment(self._connection, entry, attachment, event.occurred_at)
+        arrivals.insert_event(
+            self._connection, event.event_id, one.arriving.event_print, one.firm.id, entry
         )
         if cured:
-            self._go_on(entry)
+            self._go_on(one.folder, entry)
 
-    def _go_on(self, entry: int) -> None:
+    def _go_on(self, folder: Place, entry: int) -> None:
         """Its case stays open: whoever closes one locks it before its entries, and this is locked.
 
         So nothing of the case is named here either, which would lock it, too.
@@ -284,23 +304,15 @@ class _Folder:
         change = Change(State.RECEIVED, message=ANOTHER_LINK)
         move(self._connection, [entry], {State.PARKED}, change)
         settle(self._connection, [entry])
-        self._ring()
+        self._ring(folder)
 
-    def _insert(self, news: list[tuple[_Arriving, Arrival]]) -> None:
+    def _insert(self, news: list[tuple[_Placed, Arrival]]) -> None:
         if not news:
             return
         collided = self._register_auxiliaries([one for one, _ in news])
-        held = self._hold()
-        rows = [self._row(one, arrival, held, collided) for one, arrival in news]
+        rows = [self._row(one, arrival, collided) for one, arrival in news]
         ids = arrivals.insert_entries(self._connection, rows)
         doubt_arrivals(self._connection, ids)
-        arrivals.insert_events(
-            self._connection,
-            [
-                (one.event.event_id, one.event_print, self._firm.id, id_)
-                for (one, _), id_ in zip(news, ids, strict=True)
-            ],
-        )
         older = [id_ for _, arrival in news for id_ in arrival.replaces]
         if older:
             gone = sorted(set(older) - open_attempts(self._connection, older))
@@ -310,68 +322,64 @@ class _Folder:
             settle(self._connection, ids)
         self._tally.new += len(ids)
         self._tally.entries += ids
-        if any(row.state is State.RECEIVED for row in rows):
-            self._ring()
+        for (one, _), row in zip(news, rows, strict=True):
+            if row.state is State.RECEIVED:
+                self._ring(one.folder)
 
-    def _ring(self) -> None:
-        if not self._folder.busy:
-            self._tally.folders.add(self._folder.id)
+    def _ring(self, folder: Place) -> None:
+        if not folder.busy:
+            self._tally.folders.add(folder.id)
 
-    def _hold(self) -> Hold | None:
-        """The case that holds whatever arrives here, if any."""
-        for place in (self._firm, self._folder):
-            if place.held_by is not None:
-                return hold_of(self._connection, place.held_by)
-        if self._firm.registered:
-            return None
-        message = f"No firm {self._firm.code} is registered: passerelle firm add."
-        cause = Cause(Scope.FIRM, self._firm.id, None, Reason.UNKNOWN_FIRM, message)
-        return hold_of(self._connection, hold(self._connection, cause))
+    def _hold(self, one: _Placed) -> Hold | None:
+        """The case that holds whatever arrives there, if any."""
+        firm, folder = one.firm, one.folder
+        case_id = folder.held_by if firm.held_by is None else firm.held_by
+        if case_id is None:
+            if firm.registered:
+                return None
+            message = f"No firm {firm.code} is registered: passerelle firm add."
+            cause = Cause(Scope.FIRM, firm.id, None, Reason.UNKNOWN_FIRM, message)
+            case_id = hold(self._connection, cause)
+        if case_id not in self._holds:
+            self._holds[case_id] = hold_of(self._connection, case_id)
+        return self._holds[case_id]
 
-    def _register_auxiliaries(self, arriving: Sequence[_Arriving]) -> set[str]:
-        codes: dict[str, str] = {}
-        for one in arriving:
-            for line in one.event.entry.lines:
-                if line.auxiliary is not None:
-                    code = auxiliary_code(line.auxiliary.code)
-                    codes[code] = short_auxiliary(code, self._limits)
-        return arrivals.register_auxiliaries(
-            self._connection, self._firm.id, self._folder.id, codes
-        )
+    def _register_auxiliaries(self, arriving: Sequence[_Placed]) -> set[arrivals.Auxiliary]:
+        codes = {
+            one.auxiliary(code): short_auxiliary(code, self._limits)
+            for one in arriving
+            for code in one.auxiliaries()
+        }
+        return arrivals.register_auxiliaries(self._connection, codes)
 
     def _row(
-        self,
-        one: _Arriving,
-        arrival: Arrival,
-        held: Hold | None,
-        collided: set[str],
+        self, one: _Placed, arrival: Arrival, collided: set[arrivals.Auxiliary]
     ) -> arrivals.NewEntry:
         event = one.event
         state, reason, message, case_id = State.RECEIVED, None, None, None
         if arrival.verdict is Verdict.OUTDATED:
             state = State.SUPERSEDED
-        elif held is not None:
+        elif (held := self._hold(one)) is not None:
             state, reason = State.PARKED, held.reason
             message, case_id = held.message, held.case_id
         else:
-            for line in event.entry.lines:
-                code = line.auxiliary and auxiliary_code(line.auxiliary.code)
-                if code in collided:
-                    cause = collision(
-                        self._firm.id, self._folder.id, code, short_auxiliary(code, self._limits)
-                    )
+            for code in one.auxiliaries():
+                if one.auxiliary(code) in collided:
+                    short = short_auxiliary(code, self._limits)
+                    cause = collision(one.firm.id, one.folder.id, code, short)
                     state, reason, message = State.PARKED, cause.reason, cause.message
                     case_id = open_case(self._connection, cause)
                     break
         return arrivals.NewEntry(
-            firm_id=self._firm.id,
-            folder_id=self._folder.id,
+            firm_id=one.firm.id,
+            folder_id=one.folder.id,
             entry_id=event.entry.id,
             revision=event.entry.revision,
             event_id=event.event_id,
             occurred_at=event.occurred_at,
-            entry=one.raw["entry"],
-            fingerprint=one.entry_print,
+            entry=one.arriving.raw["entry"],
+            fingerprint=one.arriving.entry_print,
+            event_fingerprint=one.arriving.event_print,
             line_count=len(event.entry.lines),
             state=state,
             reason=reason,

@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,7 +18,7 @@ from passerelle.domain.event import Fault
 from passerelle.domain.states import Reason, State
 from passerelle.store.cases import causes_of
 from passerelle.store.deployment import refused_events
-from passerelle.store.models import auxiliary_codes, entries, events, transitions
+from passerelle.store.models import events
 from passerelle.store.outbox import RefusedEntry, tell_entries, tell_refused
 from passerelle.store.registry import code_key
 
@@ -31,33 +31,29 @@ def seen_events(connection: Connection, ids: Collection[uuid.UUID]) -> dict[uuid
     return {row.event_id: row.fingerprint for row in rows}
 
 
-def lock_revisions(
-    connection: Connection, firm_id: int, folder_id: int, entry_ids: Collection[str]
-) -> dict[str, list[Known]]:
-    """All revisions of these entries of a folder, by the hub's entry id.
+Name = tuple[int, int, str]
+"""An entry, whatever its revision: its firm's id, its folder's, and the hub's entry id."""
+
+_REVISIONS = text("""
+SELECT e.firm_id, e.folder_id, e.entry_id, e.id, e.revision, e.state, e.fingerprint, e.doubted
+FROM entries e JOIN unnest(
+    CAST(:firm_ids AS bigint[]), CAST(:folder_ids AS bigint[]), CAST(:ids AS text[])
+) AS named(firm_id, folder_id, entry_id) USING (firm_id, folder_id, entry_id)
+ORDER BY e.id FOR UPDATE OF e
+""")
+
+
+def lock_revisions(connection: Connection, names: Collection[Name]) -> dict[Name, list[Known]]:
+    """All revisions of these entries.
 
     Locked: what ends one of them either is seen here, or waits and then sees what arrives here.
     """
-    rows = connection.execute(
-        select(
-            entries.c.entry_id,
-            entries.c.id,
-            entries.c.revision,
-            entries.c.state,
-            entries.c.fingerprint,
-            entries.c.doubted,
-        )
-        .where(
-            entries.c.firm_id == firm_id,
-            entries.c.folder_id == folder_id,
-            entries.c.entry_id.in_(entry_ids),
-        )
-        .order_by(entries.c.id)
-        .with_for_update()
-    )
-    found: dict[str, list[Known]] = {}
-    for row in rows:
-        found.setdefault(row.entry_id, []).append(
+    firms, folders, ids = map(list, zip(*names, strict=True))
+    found: dict[Name, list[Known]] = {}
+    for row in connection.execute(
+        _REVISIONS, {"firm_ids": firms, "folder_ids": folders, "ids": ids}
+    ):
+        found.setdefault((row.firm_id, row.folder_id, row.entry_id), []).append(
             Known(row.id, row.revision, State(row.state), row.fingerprint, row.doubted)
         )
     return found
@@ -75,6 +71,7 @@ class NewEntry:
     occurred_at: dt.datetime
     entry: dict[str, Any]
     fingerprint: bytes
+    event_fingerprint: bytes
     line_count: int
     state: State
     reason: Reason | None = None
@@ -82,45 +79,62 @@ class NewEntry:
     case_id: int | None = None
 
 
+# One statement for all tables: a row of each costs more on its way than in the database. What
+# arrived together is due together, in order of id.
+_INSERT = text("""
+WITH arriving AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
+        position int, firm_id bigint, folder_id bigint, entry_id text, revision int, event_id uuid,
+        occurred_at timestamptz, entry jsonb, fingerprint text, event_fingerprint text,
+        line_count int, state text, reason text, message text, case_id bigint)
+), inserted AS (
+    INSERT INTO entries (
+        firm_id, folder_id, entry_id, revision, event_id, occurred_at, entry, fingerprint,
+        line_count, state, reason, message, case_id)
+    SELECT firm_id, folder_id, entry_id, revision, event_id, occurred_at, entry,
+        decode(fingerprint, 'hex'), line_count, state, reason, message, case_id
+    FROM arriving ORDER BY position
+    RETURNING id, firm_id, event_id, state, reason, message
+), noted AS (
+    INSERT INTO transitions (firm_id, entry, to_state, reason, message)
+    SELECT firm_id, id, state, reason, message FROM inserted ORDER BY id
+), remembered AS (
+    INSERT INTO events (event_id, fingerprint, firm_id, entry)
+    SELECT event_id, decode(event_fingerprint, 'hex'), inserted.firm_id, id
+    FROM inserted JOIN arriving USING (event_id)
+)
+SELECT id FROM inserted ORDER BY id
+""")
+
+
 def insert_entries(connection: Connection, rows: Sequence[NewEntry]) -> list[int]:
-    """Their ids, in the same order, each with its first transition."""
-    if not rows:
-        return []
-    # One value for all: what arrived together is due together, in order of id.
-    ids = list(
-        connection.execute(
-            insert(entries).returning(entries.c.id, sort_by_parameter_order=True),
-            [{name: getattr(row, name) for name in NewEntry.__slots__} for row in rows],
-        ).scalars()
-    )
-    connection.execute(
-        insert(transitions),
-        [
-            {
-                "firm_id": row.firm_id,
-                "entry": id_,
-                "to_state": row.state,
-                "reason": row.reason,
-                "message": row.message,
-            }
-            for id_, row in zip(ids, rows, strict=True)
-        ],
-    )
+    """Their ids, in the same order, each with its first transition and its event."""
+    values = [
+        {
+            "position": position,
+            **{name: getattr(row, name) for name in NewEntry.__slots__},
+            "event_id": str(row.event_id),
+            "occurred_at": row.occurred_at.isoformat(),
+            "fingerprint": row.fingerprint.hex(),
+            "event_fingerprint": row.event_fingerprint.hex(),
+        }
+        for position, row in enumerate(rows)
+    ]
+    ids = list(connection.execute(_INSERT, {"rows": Jsonb(values)}).scalars())
     if any(row.state is not State.RECEIVED for row in rows):
         tell_entries(connection, ids)
     return ids
 
 
-def insert_events(
-    connection: Connection, rows: Iterable[tuple[uuid.UUID, bytes, int, int]]
+def insert_event(
+    connection: Connection, event_id: uuid.UUID, fingerprint: bytes, firm_id: int, entry: int
 ) -> None:
-    """Remember event ids: each with its fingerprint, firm and entry row."""
-    values = [
-        {"event_id": event_id, "fingerprint": fingerprint, "firm_id": firm_id, "entry": entry}
-        for event_id, fingerprint, firm_id, entry in rows
-    ]
-    if values:
-        connection.execute(insert(events), values)
+    """Remember another event of an entry that is known."""
+    connection.execute(
+        insert(events).values(
+            event_id=event_id, fingerprint=fingerprint, firm_id=firm_id, entry=entry
+        )
+    )
 
 
 _REPLACE_ATTACHMENT = text("""
@@ -153,33 +167,61 @@ def replace_attachment(
     return bool(cured)
 
 
-def register_auxiliaries(
-    connection: Connection, firm_id: int, folder_id: int, codes: dict[str, str]
-) -> set[str]:
+Auxiliary = tuple[int, int, str]
+"""A firm's id, its folder's, and a normalised auxiliary code there."""
+
+_KNOWN_CODES = text("""
+SELECT firm_id, folder_id, code FROM auxiliary_codes JOIN unnest(
+    CAST(:firm_ids AS bigint[]), CAST(:folder_ids AS bigint[]), CAST(:codes AS text[])
+) AS wanted(firm_id, folder_id, code) USING (firm_id, folder_id, code)
+""")
+
+_ADD_CODES = text("""
+INSERT INTO auxiliary_codes (firm_id, folder_id, code, loop_code)
+SELECT * FROM unnest(
+    CAST(:firm_ids AS bigint[]), CAST(:folder_ids AS bigint[]), CAST(:codes AS text[]),
+    CAST(:shorts AS text[]))
+ON CONFLICT DO NOTHING
+""")
+
+
+def register_auxiliaries(connection: Connection, codes: Mapping[Auxiliary, str]) -> set[Auxiliary]:
     """Give each normalised code its short code (`codes`: from whole to short).
 
     Gives those that get none, because another code of the folder has the same short code, or had
     it when entries came that still wait: what comes now would overtake them.
     """
-    if not codes:
-        return set()
-    mine = (auxiliary_codes.c.firm_id == firm_id) & (auxiliary_codes.c.folder_id == folder_id)
-    known = select(auxiliary_codes.c.code).where(mine, auxiliary_codes.c.code.in_(codes))
-    missing = codes.keys() - set(connection.execute(known).scalars())
-    new = missing - causes_of(connection, folder_id, Reason.AUXILIARY_COLLISION, missing)
+    missing = _unknown(connection, codes.keys())
+    by_folder: dict[int, list[Auxiliary]] = {}
+    for one in missing:
+        by_folder.setdefault(one[1], []).append(one)
+    new = set(missing)
+    for folder_id, of_folder in by_folder.items():
+        names = [code for *_, code in of_folder]
+        collided = causes_of(connection, folder_id, Reason.AUXILIARY_COLLISION, names)
+        new -= {one for one in of_folder if one[2] in collided}
     if new:
         # In the order of arrival where short codes are equal: the first keeps it. By short code
         # otherwise, or two intakes could wait for each other.
-        connection.execute(
-            upsert(auxiliary_codes).on_conflict_do_nothing(),
-            [
-                {"firm_id": firm_id, "folder_id": folder_id, "code": code, "loop_code": short}
-                for code, short in sorted(codes.items(), key=lambda pair: pair[1])
-                if code in new
-            ],
+        in_order = sorted(
+            ((*one, short) for one, short in codes.items() if one in new),
+            key=lambda row: (row[1], row[3]),
         )
-        missing -= set(connection.execute(known).scalars())
+        firms, folders, names, shorts = map(list, zip(*in_order, strict=True))
+        connection.execute(
+            _ADD_CODES,
+            {"firm_ids": firms, "folder_ids": folders, "codes": names, "shorts": shorts},
+        )
+        missing -= new - _unknown(connection, new)
     return missing
+
+
+def _unknown(connection: Connection, codes: Collection[Auxiliary]) -> set[Auxiliary]:
+    if not codes:
+        return set()
+    firms, folders, names = map(list, zip(*codes, strict=True))
+    values = {"firm_ids": firms, "folder_ids": folders, "codes": names}
+    return set(codes) - {tuple(row) for row in connection.execute(_KNOWN_CODES, values)}
 
 
 def encode(raw: object) -> bytes:

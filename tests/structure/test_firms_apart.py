@@ -44,13 +44,25 @@ TABLE = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO|,)\s+(\w+)")
 BOUND = re.compile(r"(?<!:):(\w+)")
 # Values that are a firm's or of a firm's: its codes, or ids of rows that were found before.
 NARROW = {
-    *("firm", "firm_id", "folder_id", "id", "ids", "row", "entry", "entries", "entry_ids"),
+    *(
+        "firm",
+        "firm_id",
+        "firm_ids",
+        "folder_id",
+        "id",
+        "ids",
+        "row",
+        "entry",
+        "entries",
+        "entry_ids",
+    ),
     *("import_id", "case_id", "lease", "hashes", "code", "firm_key"),
 }
 NARROW_OTHERWISE = {
     ("cases", "hold"): "of the folders of the firm or the folder that is held",
     ("questions", "_DUE"): "of an entry, or of the others in its request",
     ("endpoints", "_WAITING"): "of an endpoint: filled in by statements beside it",
+    ("arrivals", "_INSERT"): "each of `rows` names its firm and folder",
     ("claims", "_CUTS"): "of the entries in `cuts`, locked before",
     ("credentials", "_SELECT"): "filled in by two statements beside it: of a code, or of an id",
 }
