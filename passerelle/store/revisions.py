@@ -20,6 +20,13 @@ from passerelle.store.transitions import Change, move
 
 ALREADY_SYNCED = "An earlier revision of this entry is in Loop: correct it there."
 
+# Hardly any entry has two.
+_SOME_HAVE_SEVERAL = text("""
+SELECT EXISTS (
+    SELECT FROM entries e JOIN entries other USING (firm_id, folder_id, entry_id)
+    WHERE e.id = ANY(:ids) AND other.id <> e.id)
+""")
+
 # All revisions of the entries that the rows of :ids belong to.
 _REVISIONS = """
 WITH named AS (SELECT DISTINCT firm_id, folder_id, entry_id FROM entries WHERE id = ANY(:ids)),
@@ -51,6 +58,12 @@ def settle(connection: Connection, ids: Sequence[int]) -> None:
     The end of one revision decides on the others (engine rule 20), and what came back unsent
     under a hold is parked (engine rule 17).
     """
+    if connection.execute(_SOME_HAVE_SEVERAL, {"ids": list(ids)}).scalar_one():
+        _settle_revisions(connection, ids)
+    park_under_hold(connection, ids)
+
+
+def _settle_revisions(connection: Connection, ids: Sequence[int]) -> None:
     values = {"ids": list(ids)}
     superseded = list(connection.execute(_GIVES_WAY, values).scalars())
     move(connection, superseded, {*UNSENT, State.PARKED}, Change(State.SUPERSEDED))
@@ -58,7 +71,6 @@ def settle(connection: Connection, ids: Sequence[int]) -> None:
         place = (row.firm_id, row.folder_id)
         cause = of_entry(*place, row.id, Reason.ALREADY_SYNCED, ALREADY_SYNCED)
         park(connection, [row.id], cause, open_case(connection, cause))
-    park_under_hold(connection, ids)
 
 
 @dataclass(frozen=True, slots=True)
