@@ -21,7 +21,7 @@ from benchmarks.load import SECRET, SUBSCRIPTION, api_key
 from passerelle.domain.limits import Limits
 from passerelle.domain.mapping import Destination, map_entry
 from schemas.event import build, faults
-from schemas.loop import dump_import, dump_line, encode
+from schemas.loop import dump_line, encode, encode_import
 
 LIMITS = Limits(
     description=35, auxiliary_code=17, reference=35, batch_lines=500, batch_bytes=1_000_000
@@ -70,8 +70,8 @@ def submit(raw: dict[str, Any]) -> None:
             accounts={},
         ),
     )
-    lines = [dump_line(line) for line in mapped.lines]
-    body = encode(dump_import(event.folder, lines, create_accounts=False))
+    lines = encode([dump_line(line) for line in mapped.lines])
+    body = encode_import(event.folder, [lines], create_accounts=False)
     response = requests.post(
         f"{loop}/importJson", data=body, headers=_headers(event.firm), timeout=TIMEOUT
     )

@@ -35,7 +35,7 @@ from passerelle.store.twins import Twins, twins_of
 from passerelle.store.unanswered import back_off, heed
 from passerelle.store.vault import Vault
 from passerelle.turns import DELIVERING, Turns
-from schemas.loop import dump_import, encode, sent_moves, sent_place
+from schemas.loop import encode_import, sent_moves, sent_place
 
 _TWIN_SECONDS = 10.0
 """Until an entry is tried again whose twin is on its way."""
@@ -165,7 +165,7 @@ class Delivery:
             ready = self._without_twins(folder, lease, ready)
         if not ready:
             return bool(dues)
-        body = encode(_body(folder, ready))
+        body = _body(folder, ready)
         started = wire.now()
         with self._engine.begin() as connection:
             # Twins may have been counted since it was this delivery's turn: one call is all that a
@@ -230,7 +230,7 @@ class Delivery:
         self, folder: FolderRow, lease: uuid.UUID, mapped: list[tuple[Ready, Size]]
     ) -> list[Ready]:
         """What fits one request; the rest goes back for the next."""
-        envelope = len(encode(_body(folder, ())))
+        envelope = len(_body(folder, ()))
         fitting = first_batch([size for _, size in mapped], self._terms.limits, envelope=envelope)
         rest = [ready.entry for ready, _ in mapped[fitting:]]
         if rest:
@@ -325,6 +325,6 @@ class Delivery:
             open_case(connection, of_entry(*place, entry, Reason.LANDED_TWICE, LATE_ANSWER))
 
 
-def _body(folder: FolderRow, ready: Sequence[Ready]) -> dict[str, object]:
-    lines = [line for one in ready for line in one.lines]
-    return dump_import(folder.code, lines, create_accounts=folder.create_accounts)
+def _body(folder: FolderRow, ready: Sequence[Ready]) -> bytes:
+    entries = (one.encoded for one in ready)
+    return encode_import(folder.code, entries, create_accounts=folder.create_accounts)

@@ -58,8 +58,9 @@ def ready_of(due: Due, destination: Destination, entry: Entry | None = None) -> 
     lines = [dump_line(line) for line in result.lines]
     cuts = [_told(cut) for cut in result.cuts]
     key = twin_key(sent_place(lines), sent_moves(lines))
-    size = Size(len(lines), len(encode(lines)), entry.siret)
-    return Ready(due.id, due.entry_id, lines, cuts, key), size
+    encoded = encode(lines)
+    size = Size(len(lines), len(encoded), entry.siret)
+    return Ready(due.id, due.entry_id, lines, encoded, cuts, key), size
 
 
 def _told(cut: Cut) -> dict[str, object]:

@@ -3,13 +3,13 @@
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from passerelle.domain.mapping import LoopLine
+from passerelle.domain.mapping import LoopLine, Side
 from passerelle.domain.text import normalise
 from passerelle.domain.verdict import Moved, Place, Row, moved
 
@@ -27,80 +27,70 @@ _OPTIONS = {
 }
 
 
-class _Midnight(fields.Field[dt.date]):
+def _midnight(day: dt.date | None) -> str | None:
     """A day as Loop's samples write it; never converted from a local time."""
-
-    def _serialize(
-        self, value: dt.date | None, attr: str | None, obj: Any, **kwargs: Any
-    ) -> str | None:
-        del attr, obj, kwargs
-        # Not strftime, which leaves out the zeros before a year below 1000.
-        return None if value is None else f"{value.isoformat()}T00:00:00.000Z"
+    # Not strftime, which leaves out the zeros before a year below 1000.
+    return None if day is None else f"{day.isoformat()}T00:00:00.000Z"
 
 
-class _SideSchema(Schema):
+def _side(side: Side) -> dict[str, Any]:
     # A double writes every amount of two decimals and at most 15 digits as it is.
-    amount = fields.Float()
-    currency = fields.String()
-    currency_amount = fields.Float(data_key="currencyAmount")
-    currency_rate = fields.String(data_key="currencyRate")
-
-
-class _FileSchema(Schema):
-    uri = fields.String(attribute="url")
-
-
-class _LineSchema(Schema):
-    date = _Midnight()
-    debit = fields.Nested(_SideSchema)
-    credit = fields.Nested(_SideSchema)
-    journal = fields.String()
-    account = fields.String(data_key="compte")
-    description = fields.String(data_key="libelle")
-    reference = fields.String()
-    piece_ref = fields.Function(lambda line: line.reference, data_key="refPiece")
-    auxiliary = fields.String(data_key="tiers")
-    comment = fields.String(data_key="commentaire")
-    account_label = fields.String(data_key="compteLib")
-    journal_label = fields.String(data_key="journalLib")
-    document_date = _Midnight(data_key="dateJustif")
-    due_date = _Midnight(data_key="dateEcheance")
-    operation_date = _Midnight(data_key="dateOperation")
-    payment_mode = fields.Integer(data_key="modePaiement")
-    lettering = fields.String(data_key="codeLettrage")
-    lettering_date = _Midnight(data_key="dateLettrage")
-    siret = fields.String(data_key="SIRET")
-    origin = fields.UUID(data_key="ecritureOrigine")
-    attachment = fields.Nested(_FileSchema, data_key="fichier")
-
-    @post_dump
-    def _without_absent(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {key: value for key, value in data.items() if value is not None}
-
-
-_LINE = _LineSchema()
+    return {
+        "amount": float(side.amount),
+        "currency": side.currency,
+        "currencyAmount": float(side.currency_amount),
+        "currencyRate": side.currency_rate,
+    }
 
 
 def dump_line(line: LoopLine) -> dict[str, Any]:
-    """One element of `data.ecritures`: what an attempt stores is what is sent."""
-    dumped: dict[str, Any] = _LINE.dump(line)
-    return dumped
+    """One element of `data.ecritures`: what an attempt stores is what is sent.
 
-
-def dump_import(
-    folder: str, lines: Sequence[Mapping[str, Any]], *, create_accounts: bool
-) -> dict[str, Any]:
-    """The body of `POST /importJson` for dumped lines of one folder.
-
-    `contexte` may be left out because `multiPeriode` is true.
+    No marshmallow: there is nothing to check, and it took nine times as long.
     """
-    options = _OPTIONS | {"createNewComptes": create_accounts}
-    return {"codeIbs": folder, "data": {"options": options, "ecritures": list(lines)}}
+    written = {
+        "date": _midnight(line.date),
+        "debit": _side(line.debit),
+        "credit": _side(line.credit),
+        "journal": line.journal,
+        "compte": line.account,
+        "libelle": line.description,
+        "reference": line.reference,
+        "refPiece": line.reference,
+        "tiers": line.auxiliary,
+        "commentaire": line.comment,
+        "compteLib": line.account_label,
+        "journalLib": line.journal_label,
+        "dateJustif": _midnight(line.document_date),
+        "dateEcheance": _midnight(line.due_date),
+        "dateOperation": _midnight(line.operation_date),
+        "modePaiement": line.payment_mode,
+        "codeLettrage": line.lettering,
+        "dateLettrage": _midnight(line.lettering_date),
+        "SIRET": line.siret,
+        "ecritureOrigine": None if line.origin is None else str(line.origin),
+        "fichier": None if line.attachment is None else {"uri": line.attachment.url},
+    }
+    return {name: value for name, value in written.items() if value is not None}
 
 
 def encode(value: object) -> bytes:
     """The bytes that go over the wire, so that what is measured is what is sent."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def encode_import(folder: str, entries: Iterable[bytes], *, create_accounts: bool) -> bytes:
+    """The body of `POST /importJson` for entries of one folder, each an encoded array of its lines.
+
+    `contexte` may be left out because `multiPeriode` is true.
+    """
+    options = _OPTIONS | {"createNewComptes": create_accounts}
+    lines = b",".join(entry[1:-1] for entry in entries)
+    return b'{"codeIbs":%b,"data":{"options":%b,"ecritures":[%b]}}' % (
+        encode(folder),
+        encode(options),
+        lines,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, text
 
 from passerelle.domain.states import UNSENT, State
 from passerelle.store.identity import confirmed
-from passerelle.store.models import attempts
 from passerelle.store.pauses import IS_READY, IS_UP, MAY_CALL, lets_pass
 from passerelle.store.revisions import settle
 from passerelle.store.transitions import Change, move
@@ -275,7 +274,8 @@ def auxiliary_loop_codes(
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A mapped entry: `lines` are exactly what will be sent, `cuts` as the contract tells them.
+    """A mapped entry: `lines` are exactly what will be sent, and `encoded` is that as JSON; `cuts`
+    are as the contract tells them.
 
     `count_before`: how often an entry with the same `twin_key` is in Loop, where that was asked.
     """
@@ -283,6 +283,7 @@ class Ready:
     entry: int
     entry_id: str
     lines: list[dict[str, Any]]
+    encoded: bytes
     cuts: list[dict[str, Any]]
     twin_key: bytes
     count_before: int | None = None
@@ -291,6 +292,16 @@ class Ready:
 _STILL_OURS = text("""
 SELECT id FROM entries WHERE id = ANY(:ids) AND state = 'posting' AND lease = :lease
   AND lease_until > now() AND NOT doubted ORDER BY id FOR UPDATE
+""")
+
+_ATTEMPTS = text("""
+INSERT INTO attempts (
+    firm_id, folder_id, import_id, entry, entry_id, lines, twin_key, count_before)
+SELECT :firm_id, :folder_id, :import_id, entry, entry_id, CAST(lines AS jsonb), twin_key, counted
+FROM unnest(
+    CAST(:ids AS bigint[]), CAST(:entry_ids AS text[]), CAST(:lines AS text[]),
+    CAST(:twin_keys AS bytea[]), CAST(:counts AS int[])
+) AS ready(entry, entry_id, lines, twin_key, counted)
 """)
 
 _CUTS = text("""
@@ -336,20 +347,17 @@ def open_import(
         {"firm_id": firm_id, "folder_id": folder_id, "supposed": supposed},
     ).scalar_one()
     connection.execute(
-        insert(attempts),
-        [
-            {
-                "firm_id": firm_id,
-                "folder_id": folder_id,
-                "entry": one.entry,
-                "entry_id": one.entry_id,
-                "import_id": import_id,
-                "lines": one.lines,
-                "twin_key": one.twin_key,
-                "count_before": one.count_before,
-            }
-            for one in ready
-        ],
+        _ATTEMPTS,
+        {
+            "firm_id": firm_id,
+            "folder_id": folder_id,
+            "import_id": import_id,
+            "ids": [one.entry for one in ready],
+            "entry_ids": [one.entry_id for one in ready],
+            "lines": [one.encoded.decode() for one in ready],
+            "twin_keys": [one.twin_key for one in ready],
+            "counts": [one.count_before for one in ready],
+        },
     )
     connection.execute(
         _CUTS, {"cuts": Jsonb([{"id": one.entry, "cuts": one.cuts} for one in ready])}

@@ -27,7 +27,7 @@ from passerelle.domain.mapping import (
     short_auxiliary,
 )
 from passerelle.domain.text import cut, normalise
-from schemas.loop import dump_import, dump_line, encode
+from schemas.loop import dump_line, encode, encode_import
 
 LIMITS = Limits(
     description=35, auxiliary_code=17, reference=35, batch_lines=500, batch_bytes=1_000_000
@@ -140,10 +140,9 @@ def test_every_valid_entry_maps_within_loops_limits(entry: Entry, destination: D
 @given(entries(), DESTINATIONS)
 def test_no_line_is_lost_and_no_cent(entry: Entry, destination: Destination) -> None:
     mapped = map_entry(entry, destination)
-    body = dump_import(
-        destination.folder, [dump_line(line) for line in mapped.lines], create_accounts=False
-    )
-    sent = json.loads(encode(body), parse_float=Decimal)["data"]["ecritures"]
+    lines = encode([dump_line(line) for line in mapped.lines])
+    body = encode_import(destination.folder, [lines], create_accounts=False)
+    sent = json.loads(body, parse_float=Decimal)["data"]["ecritures"]
     assert [
         (line["compte"], line["debit"]["amount"], line["credit"]["amount"]) for line in sent
     ] == [(line.account, line.debit, line.credit) for line in entry.lines]

@@ -16,9 +16,9 @@ from schemas.loop import (
     Accepted,
     ImportStatus,
     Refused,
-    dump_import,
     dump_line,
     encode,
+    encode_import,
     import_answer,
     records,
     status_answer,
@@ -122,23 +122,25 @@ EXAMPLE_BODY = """
 
 
 def test_the_contracts_example_becomes_this_request() -> None:
-    lines = [dump_line(line) for line in example_lines()]
-    body = dump_import("DEMO000001", lines, create_accounts=False)
-    assert json.loads(encode(body)) == json.loads(EXAMPLE_BODY)
+    entry = encode([dump_line(line) for line in example_lines()])
+    body = encode_import("DEMO000001", [entry], create_accounts=False)
+    assert json.loads(body) == json.loads(EXAMPLE_BODY)
 
 
-def test_lines_that_were_stored_as_json_make_the_same_request() -> None:
+def test_entries_stand_in_a_request_one_behind_the_other() -> None:
     lines = [dump_line(line) for line in example_lines()]
-    stored = json.loads(json.dumps(lines))
-    assert encode(dump_import("D", stored, create_accounts=False)) == encode(
-        dump_import("D", lines, create_accounts=False)
-    )
+    together = encode_import("D", [encode(lines)], create_accounts=False)
+    one_by_one = [encode([line]) for line in lines]
+    assert encode_import("D", one_by_one, create_accounts=False) == together
 
 
 def test_a_folder_may_have_its_accounts_created() -> None:
-    created = dump_import("D", [], create_accounts=True)["data"]["options"]
-    kept = dump_import("D", [], create_accounts=False)["data"]["options"]
-    assert created == kept | {"createNewComptes": True}
+    created, kept = (
+        json.loads(encode_import('D"é', [], create_accounts=create)) for create in (True, False)
+    )
+    assert kept["codeIbs"] == 'D"é'
+    assert kept["data"]["ecritures"] == []
+    assert created["data"]["options"] == kept["data"]["options"] | {"createNewComptes": True}
 
 
 def test_the_request_is_written_in_utf_8() -> None:
