@@ -92,15 +92,22 @@ class _Mending(redis.Channel):
     """A channel of kombu's that never sees an item as it was found, and drops none."""
 
     QoS = _QoS
+    _borrowing: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 kombu's
         if self.connection is None or self.connection.client is None:
             # Closed, since the broker is away; a task that has ended since acknowledges its message
             # here. A worker gets over a connection's error, and would die of an AttributeError.
             raise ConnectionError("The connection to the broker was closed.")
-        client = super()._create_client(asynchronous=asynchronous)
-        client.set_response_callback("BRPOP", self._brpop_answer)
-        return client
+        if asynchronous:
+            client = super()._create_client(asynchronous=True)
+            client.set_response_callback("BRPOP", self._brpop_answer)
+            return client
+        # kombu makes one for each command, which takes longer than the command: it borrows its
+        # connection from the pool each time anyway.
+        if self._borrowing is None or self._borrowing.connection_pool is not self.pool:
+            self._borrowing = super()._create_client()
+        return self._borrowing
 
     def _brpop_answer(self, answer: list[bytes] | None, **_: Any) -> tuple[bytes, bytes] | None:
         if not answer:
