@@ -19,7 +19,7 @@ class Place:
     registered: bool
     # The case that holds it.
     held_by: int | None
-    # A delivery is at it, or has just been: it or upkeep will see what arrives.
+    # A delivery is at it, has just been or was rung for: it or upkeep will see what arrives.
     busy: bool
 
 
@@ -41,6 +41,16 @@ WHERE code = ANY(:codes) {owner} ORDER BY id FOR {lock}
 """
 
 
+# Of `folders`. Whoever brought what is due already has rung for it. In order, as in `claims`: else
+# PostgreSQL may go through the table.
+_IS_BUSY = """
+(coalesce(greatest(lease_until, gather_until) > now(), false) OR (
+    SELECT e.id FROM entries e
+    WHERE e.folder_id = folders.id AND e.state IN ('received', 'waiting') AND e.due_at <= now()
+    ORDER BY e.due_at, e.id LIMIT 1) IS NOT NULL)
+"""
+
+
 def _locked(connection: Connection, statement: str, values: dict[str, Any]) -> dict[str, Place]:
     rows = connection.execute(text(statement), values).all()
     return {row.code: Place(**row._asdict()) for row in rows}
@@ -59,10 +69,7 @@ def lock_firms(connection: Connection, codes: Collection[str]) -> dict[str, Plac
 def lock_folders(connection: Connection, firm_id: int, codes: Collection[str]) -> dict[str, Place]:
     """The firm's folders of these codes, locked until the transaction ends."""
     statement = _PLACES.format(
-        table="folders",
-        owner="AND firm_id = :firm_id",
-        lock="KEY SHARE",
-        busy="coalesce(greatest(lease_until, gather_until) > now(), false)",
+        table="folders", owner="AND firm_id = :firm_id", lock="KEY SHARE", busy=_IS_BUSY
     )
     return _locked(connection, statement, {"codes": list(codes), "firm_id": firm_id})
 
