@@ -63,6 +63,16 @@ class Ways:
     preflight: Preflight
 
 
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """A request under its mark, `started` on the wire's clock."""
+
+    import_id: int
+    entries: Sequence[int]
+    body: bytes
+    started: float
+
+
 class Delivery:
     """`chance` gives numbers from 0 to 1; `checkpoint` is called after each named step."""
 
@@ -144,6 +154,34 @@ class Delivery:
         return False
 
     def _send(self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials) -> bool:
+        # What the request was made of is let go of before Loop is waited for, in as many threads
+        # as there are.
+        made = self._make(folder, lease, credentials)
+        if isinstance(made, bool):
+            return made
+        answer = self._loop.post_import(credentials, made.body, made.started)
+        self._checkpoint("call")
+        # What Loop said is worth waiting for the database.
+        transact(
+            self._engine,
+            lambda connection: self._record(connection, made.import_id, answer),
+            tries=20,
+        )
+        self._checkpoint("record")
+        log.info(
+            "import request answered",
+            folder=folder.code,
+            import_id=made.import_id,
+            entries=made.entries,
+            answer=answer.sort,
+            request_id=answer.request_id,
+        )
+        return True
+
+    def _make(
+        self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials
+    ) -> _Marked | bool:
+        """A request under its mark; where there is none, whether anything was due."""
         terms = self._terms
         with self._engine.begin() as connection:
             dues = claims.claim(
@@ -176,22 +214,7 @@ class Delivery:
                 self._give_back(connection, lease, [one.entry for one in ready])
                 return False
         self._checkpoint("mark")
-        answer = self._loop.post_import(credentials, body, started)
-        self._checkpoint("call")
-        # What Loop said is worth waiting for the database.
-        transact(
-            self._engine, lambda connection: self._record(connection, import_id, answer), tries=20
-        )
-        self._checkpoint("record")
-        log.info(
-            "import request answered",
-            folder=folder.code,
-            import_id=import_id,
-            entries=[one.entry for one in ready],
-            answer=answer.sort,
-            request_id=answer.request_id,
-        )
-        return True
+        return _Marked(import_id, [one.entry for one in ready], body, started)
 
     def _map(
         self,

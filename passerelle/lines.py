@@ -60,7 +60,7 @@ def ready_of(due: Due, destination: Destination, entry: Entry | None = None) -> 
     key = twin_key(sent_place(lines), sent_moves(lines))
     encoded = encode(lines)
     size = Size(len(lines), len(encoded), entry.siret)
-    return Ready(due.id, due.entry_id, lines, encoded, cuts, key), size
+    return Ready(due.id, due.entry_id, encoded, cuts, key), size
 
 
 def _told(cut: Cut) -> dict[str, object]:

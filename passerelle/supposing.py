@@ -95,9 +95,8 @@ class Supposing:
             # As in delivery: a bug in mapping is this entry's alone.
             except Exception:  # noqa: BLE001 idem
                 log.exception("mapping failed", entry=due.id)
-                mapped.append(
-                    Ready(due.id, due.entry_id, [], b"[]", [], f"entry {due.id}".encode())
-                )
+                key = f"entry {due.id}".encode()
+                mapped.append(Ready(due.id, due.entry_id, b"[]", [], key))
         return mapped
 
     def _without_twins(

@@ -4,6 +4,7 @@ Every time is the database's.
 """
 
 import datetime as dt
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -274,19 +275,23 @@ def auxiliary_loop_codes(
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A mapped entry: `lines` are exactly what will be sent, and `encoded` is that as JSON; `cuts`
-    are as the contract tells them.
+    """A mapped entry: `encoded` is a JSON array of exactly the lines that will be sent, `cuts` are
+    as the contract tells them.
 
     `count_before`: how often an entry with the same `twin_key` is in Loop, where that was asked.
     """
 
     entry: int
     entry_id: str
-    lines: list[dict[str, Any]]
     encoded: bytes
     cuts: list[dict[str, Any]]
     twin_key: bytes
     count_before: int | None = None
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.encoded)
+        return found
 
 
 _STILL_OURS = text("""
@@ -297,11 +302,13 @@ SELECT id FROM entries WHERE id = ANY(:ids) AND state = 'posting' AND lease = :l
 _ATTEMPTS = text("""
 INSERT INTO attempts (
     firm_id, folder_id, import_id, entry, entry_id, lines, twin_key, count_before)
-SELECT :firm_id, :folder_id, :import_id, entry, entry_id, CAST(lines AS jsonb), twin_key, counted
-FROM unnest(
-    CAST(:ids AS bigint[]), CAST(:entry_ids AS text[]), CAST(:lines AS text[]),
-    CAST(:twin_keys AS bytea[]), CAST(:counts AS int[])
-) AS ready(entry, entry_id, lines, twin_key, counted)
+SELECT :firm_id, :folder_id, :import_id, entry, entry_id, lines, twin_key, counted
+FROM ROWS FROM (
+    unnest(
+        CAST(:ids AS bigint[]), CAST(:entry_ids AS text[]), CAST(:twin_keys AS bytea[]),
+        CAST(:counts AS int[])),
+    jsonb_array_elements(CAST(:lines AS jsonb))
+) AS ready(entry, entry_id, twin_key, counted, lines)
 """)
 
 _CUTS = text("""
@@ -354,7 +361,7 @@ def open_import(
             "import_id": import_id,
             "ids": [one.entry for one in ready],
             "entry_ids": [one.entry_id for one in ready],
-            "lines": [one.encoded.decode() for one in ready],
+            "lines": f"[{b','.join(one.encoded for one in ready).decode()}]",
             "twin_keys": [one.twin_key for one in ready],
             "counts": [one.count_before for one in ready],
         },
