@@ -49,7 +49,7 @@ _NO_DATABASE = (
 _POOL_SIZE = 32
 """Database connections of one process, at most: one for each thread that delivers."""
 
-_GATHER_SECONDS = 1.0
+_GATHER_SECONDS = 3.0
 """Requests to Loop are counted and cost more than this wait does."""
 
 _FIRST_SAMPLES = 3
