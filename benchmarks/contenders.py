@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import requests
 from celery import Celery
 from cryptography.fernet import Fernet
 from redis import Redis
 from sqlalchemy import text
 
+from benchmarks.bodies import bodies, headers
 from benchmarks.ground import Ground
-from benchmarks.load import SECRET, SUBSCRIPTION, Json, Load, api_key
+from benchmarks.load import SECRET, SUBSCRIPTION, WARM_UP, Json, Load, api_key
 from benchmarks.processes import ROOT, Processes, running
 from config.settings import read_settings
 from passerelle.domain.firm_keys import FirmKeys
@@ -28,19 +30,19 @@ from workers.queues import CONSUMERS, worker_arguments
 MESSAGE = 100
 """Events in one `entries.submit_many`."""
 
-_PREFORK = 8
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """A contender whose workers listen. `send` enqueues events, `synced` counts entries done.
 
-    `states`: entries by state, where the contender has any.
+    `ended`: when the last was done, in seconds since 1970, where that is noted. `states`: entries
+    by state, where the contender has any.
     """
 
     processes: Processes
     send: Callable[[Sequence[Json]], None]
     synced: Callable[[], int]
+    ended: Callable[[], float] | None = None
     states: Callable[[], Counter[str]] = Counter
 
 
@@ -108,6 +110,7 @@ def product(
         runtime = Runtime(read_settings(env, env_file=False))
         register(runtime, load)
         count = text("SELECT state, count(*) AS n FROM entries GROUP BY state")
+        last = text("SELECT extract(epoch FROM max(synced_at)) FROM entries")
 
         def send(events: Sequence[Json]) -> None:
             if message == 1:
@@ -125,6 +128,10 @@ def product(
         def synced() -> int:
             return states()["synced"]
 
+        def ended() -> float:
+            with runtime.engine.connect() as connection:
+                return float(connection.execute(last).scalar_one())
+
         with running(scratch, env) as processes, producer(ground.broker_url) as app:
             if start:
                 for consumer in CONSUMERS:
@@ -135,7 +142,7 @@ def product(
                 _wait_for_workers(
                     processes, app, ["celerybeat", *(consumer.queue for consumer in CONSUMERS)]
                 )
-            yield Running(processes, send, synced, states)
+            yield Running(processes, send, synced, ended, states)
         runtime.close()
 
 
@@ -147,8 +154,13 @@ def register(runtime: Runtime, load: Load) -> None:
 
 
 @contextlib.contextmanager
-def _plain(ground: Ground, _load: Load, scratch: Path) -> Iterator[Running]:
-    env = _environment(CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url)
+def _plain(
+    options: Sequence[str], sessions: str, ground: Ground, _load: Load, scratch: Path
+) -> Iterator[Running]:
+    """A worker with these options; `sessions`: whether each thread has one, or each request."""
+    env = _environment(
+        CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url, PLAIN_SESSIONS=sessions
+    )
     with (
         running(scratch, env) as processes,
         producer(ground.broker_url) as app,
@@ -156,8 +168,8 @@ def _plain(ground: Ground, _load: Load, scratch: Path) -> Iterator[Running]:
     ):
         processes.start(
             "worker-plain",
-            *("-m", "celery", "-A", "benchmarks.plain", "worker"),
-            *("--pool", "prefork", "--concurrency", str(_PREFORK), "--hostname", "plain@%h"),
+            *("-m", "celery", "-A", "benchmarks.plain", "worker", "--hostname", "plain@%h"),
+            *options,
         )
         _wait_for_workers(processes, app, ["plain"])
 
@@ -172,6 +184,35 @@ def _plain(ground: Ground, _load: Load, scratch: Path) -> Iterator[Running]:
         yield Running(processes, send, synced)
 
 
-PLAIN = Contender("plain", _plain)
+@contextlib.contextmanager
+def _bare(ground: Ground, load: Load, scratch: Path) -> Iterator[Running]:
+    """No Celery, no follow-up: bodies made before the clock starts, through one session."""
+    ready = {
+        events[0]["event_id"]: bodies(events)
+        for events in (load.events("warm", WARM_UP), load.events("entry", load.entries))
+    }
+    done = Counter[str]()
+    with running(scratch, os.environ) as processes, requests.Session() as session:
+
+        def send(events: Sequence[Json]) -> None:
+            for firm, body in ready[events[0]["event_id"]]:
+                url = f"{ground.loop_url}/importJson"
+                session.post(url, data=body, headers=headers(firm), timeout=60).raise_for_status()
+            done["sent"] += len(events)
+
+        yield Running(processes, send, lambda: done["sent"])
+
+
+PLAIN = Contender("plain", partial(_plain, ("--pool", "prefork", "--concurrency", "8"), ""))
+# What served it best of prefork 8, 16, 32 and threads 16, 32, 64: docs/performance.md.
+PLAIN_AT_ITS_BEST = Contender(
+    "plain at its best", partial(_plain, ("--pool", "threads", "--concurrency", "32"), "1")
+)
 PRODUCT = Contender("product, submit_many", partial(product, MESSAGE))
-CONTENDERS = (Contender("product, submit", partial(product, 1)), PRODUCT, PLAIN)
+CONTENDERS = (
+    Contender("product, submit", partial(product, 1)),
+    PRODUCT,
+    PLAIN,
+    PLAIN_AT_ITS_BEST,
+    Contender("bare", _bare),
+)

@@ -13,6 +13,9 @@ Json = dict[str, Any]
 SECRET = "secret"  # noqa: S105 the simulator lets any key in
 SUBSCRIPTION = "subscription"
 
+WARM_UP = 50
+"""Entries sent and waited for before the clock starts."""
+
 _NAMESPACE = uuid.UUID("3a5cf1d2-6f0e-5b0a-9d53-5f1f4f9f6b77")
 _FIRST_DAY = dt.date(2026, 1, 5)
 _EXPENSES = ("606400", "613200", "615500", "624100", "625100", "626000")
@@ -81,8 +84,10 @@ def _event(chance: random.Random, name: str, firm: str, folder: str) -> Json:
 def _lines(chance: random.Random, name: str) -> list[Json]:
     """Expenses and the supplier's line that balances them."""
     supplier = chance.randrange(_SUPPLIERS)
-    # Some are longer than Loop's 35 characters, as they are in life.
-    text = f"Fournisseur {supplier:02} facture FA-{name}"
+    text = f"Facture FA-{name}"
+    if supplier % 4 == 0:
+        # Longer than Loop's 35 characters, as some are in life.
+        text = f"{text}, fournisseur {supplier:02}, selon contrat"
     cents = [
         chance.randrange(100, 500_000)
         for _ in range(chance.randint(_FEWEST_LINES, _MOST_LINES) - 1)

@@ -7,25 +7,21 @@ bytes and the difference is in the way alone. Where there was a choice it was ma
 speed: no task events, no logs above warnings, no database, no refused events kept, no pace per
 firm, and a first poll late enough to be the only one as a rule.
 
-Run by the benchmarks as `celery -A benchmarks.plain worker`, prefork 8.
+Run by the benchmarks as `celery -A benchmarks.plain worker`, prefork 8; *plain at its best* has
+`PLAIN_SESSIONS` set, and the pool and concurrency that serve it best.
 """
 
 import os
+import threading
 from typing import Any
 
 import requests
 from celery import Celery, Task
 from redis import Redis
 
-from benchmarks.load import SECRET, SUBSCRIPTION, api_key
-from passerelle.domain.limits import Limits
-from passerelle.domain.mapping import Destination, map_entry
-from schemas.event import build, faults
-from schemas.loop import dump_line, encode, encode_import
+from benchmarks.bodies import body, headers
+from schemas.event import faults
 
-LIMITS = Limits(
-    description=35, auxiliary_code=17, reference=35, batch_lines=500, batch_bytes=1_000_000
-)
 TIMEOUT = (5, 60)
 WAITING, RUNNING, DONE = 1, 2, 3
 
@@ -46,6 +42,18 @@ class RefusedError(Exception):
     pass
 
 
+of_thread = threading.local()
+
+
+def http() -> Any:
+    """requests itself, which connects anew for each request, or a session of the thread's own."""
+    if not os.environ["PLAIN_SESSIONS"]:
+        return requests
+    if not hasattr(of_thread, "session"):
+        of_thread.session = requests.Session()
+    return of_thread.session
+
+
 # Celery has no types.
 @app.task(  # type: ignore[untyped-decorator]
     name="plain.submit",
@@ -58,28 +66,15 @@ def submit(raw: dict[str, Any]) -> None:
     found = faults(raw)
     if found:
         raise RefusedError(found)
-    event = build(raw)
-    mapped = map_entry(
-        event.entry,
-        Destination(
-            firm=event.firm,
-            folder=event.folder,
-            limits=LIMITS,
-            send_origin=True,
-            loop_codes={},
-            accounts={},
-        ),
-    )
-    lines = encode([dump_line(line) for line in mapped.lines])
-    body = encode_import(event.folder, [lines], create_accounts=False)
-    response = requests.post(
-        f"{loop}/importJson", data=body, headers=_headers(event.firm), timeout=TIMEOUT
+    firm = raw["firm"]
+    response = http().post(
+        f"{loop}/importJson", data=body(raw), headers=headers(firm), timeout=TIMEOUT
     )
     response.raise_for_status()
     answer = response.json()
     if "error" in answer:
         raise RefusedError(answer["error"]["message"])
-    follow_up.apply_async([event.firm, answer["accountingImportRequestId"]], countdown=1)
+    follow_up.apply_async([firm, answer["accountingImportRequestId"]], countdown=1)
 
 
 @app.task(  # type: ignore[untyped-decorator]
@@ -91,10 +86,10 @@ def submit(raw: dict[str, Any]) -> None:
     max_retries=20,
 )
 def follow_up(self: Task, firm: str, request_id: str) -> None:
-    response = requests.get(
+    response = http().get(
         f"{loop}/getImportStatus",
         params={"accountingImportRequestId": request_id},
-        headers=_headers(firm),
+        headers=headers(firm),
         timeout=TIMEOUT,
     )
     response.raise_for_status()
@@ -104,12 +99,3 @@ def follow_up(self: Task, firm: str, request_id: str) -> None:
     if status != DONE:
         raise RefusedError(request_id)
     redis.incr("plain:synced")
-
-
-def _headers(firm: str) -> dict[str, str]:
-    return {
-        "x-apikey": f"{api_key(firm)}:{SECRET}",
-        "Ocp-Apim-Subscription-Key": SUBSCRIPTION,
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-    }
