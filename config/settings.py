@@ -68,6 +68,11 @@ def _count(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def _count_or_none(least: int, most: int) -> Callable[[str], int | None]:
+    count = _count(least, most)
+    return lambda text: count(text) if text else None
+
+
 def _boolean(text: str) -> bool:
     if text.lower() not in {"true", "1", "false", "0"}:
         raise _ExpectedError("`true` or `false`")
@@ -196,6 +201,8 @@ SETTINGS: tuple[Setting, ...] = (
             "never split"),
     Setting("batch_bytes", _count(1000, 100_000_000), "1000000", "bytes of an import request; an "
             "entry is never split"),
+    Setting("keep_days", _count_or_none(30, 36_500), "", "days after which the contents of what is "
+            "settled are erased; without it they are kept"),
     Setting("discover_route", _route, "", "the route of the Loop API that lists the folders that a "
             "key reaches, for `folder discover`; Cegid documents none"),
     Setting("heartbeat", _path_or_none, "", "a file of its own that a worker touches every two "
@@ -238,6 +245,7 @@ class Settings:
     pace_max: float
     batch_lines: int
     batch_bytes: int
+    keep_days: int | None
     discover_route: str
     heartbeat: Path | None
     logs: str

@@ -9,7 +9,7 @@ from passerelle.domain.limits import Limits
 from passerelle.domain.mapping import auxiliary_code
 from passerelle.lines import auxiliaries
 from passerelle.store import auxiliaries as store
-from passerelle.store.auxiliaries import Owner
+from passerelle.store.auxiliaries import Owner, SentUnder
 from passerelle.store.case_history import Act
 from passerelle.store.cases import Ending
 from passerelle.store.claims import auxiliary_loop_codes
@@ -27,14 +27,14 @@ class AuxiliaryError(PasserelleError):
 class Given:
     """`code` goes to Loop as `loop_code`, and went `before` as another, the same or none.
 
-    `sent`: how many entries have gone, or may have gone, to Loop under the other. `case_id`: the
-    collision that this has healed.
+    `sent`: what has gone, or may have gone, to Loop under the other. `case_id`: the collision that
+    this has healed.
     """
 
     code: str
     loop_code: str
     before: str | None
-    sent: int
+    sent: SentUnder
     case_id: int | None
     freed: Freed
 
@@ -71,12 +71,12 @@ class Auxiliaries:
         if owner is not None and owner.code != code:
             raise AuxiliaryError(_taken(owner, loop_code))
         before = auxiliary_loop_codes(connection, firm_id, folder_id, [code]).get(code)
-        sent = 0
+        sent = SentUnder(0, erased=False)
         if before != loop_code:
             if before is not None:
                 sent = store.sent_under(connection, folder_id, before)
             store.give(connection, firm_id, folder_id, code, loop_code)
-            if before is not None and sent:
+            if before is not None and (sent.count or sent.erased):
                 store.keep(connection, firm_id, folder_id, code, before)
         case_id = store.lock_collision(connection, folder_id, code)
         freed = Freed(0, ())

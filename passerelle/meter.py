@@ -45,10 +45,10 @@ class Meter:
         self._counted: dict[Key, Counted] = {}
         self._timer: threading.Timer | None = None
 
-    def count(self, name: str, seconds: float = 0.0, **labels: str) -> None:
-        """One more of it, which took so long. Labels are words of a small vocabulary."""
-        one = Counted(1, seconds)
-        one.buckets[bisect_left(BOUNDS, seconds)] = 1
+    def count(self, name: str, seconds: float = 0.0, times: int = 1, **labels: str) -> None:
+        """So many more of it, which took so long each. Labels are words of a small vocabulary."""
+        one = Counted(times, seconds * times)
+        one.buckets[bisect_left(BOUNDS, seconds)] = times
         with self._lock:
             self._add({(name, tuple(sorted(labels.items()))): one})
 

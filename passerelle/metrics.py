@@ -45,7 +45,10 @@ _GAUGES = {
     "database_went_back": "1 while nothing is sent before `passerelle db restored`.",
 }
 _HISTOGRAMS = {"loop_request": "Requests to Loop, by route and what came back."}
-_COUNTERS = {"lease_ran_out": "Deliveries that ended without a word, by how far they had come."}
+_COUNTERS = {
+    "lease_ran_out": "Deliveries that ended without a word, by how far they had come.",
+    "erased": "Entries whose contents were erased because they were settled long ago.",
+}
 
 
 class Metrics(Collector):

@@ -131,7 +131,9 @@ def _parked(connection: Connection, entry: int) -> Parked:
     """Locked, behind what its case holds."""
     parked = acts.lock_parked(connection, entry)
     if parked is None:
-        raise RemediationError(f"Entry {entry} is not parked: nothing waits for a person.")
+        erased_on = acts.erased_on(connection, entry)
+        told = "" if erased_on is None else f" Its contents were erased on {erased_on}."
+        raise RemediationError(f"Entry {entry} is not parked: nothing waits for a person.{told}")
     if parked.open:
         raise RemediationError(
             f"Entry {entry} may be in Loop: look there, then `passerelle entry settle`."

@@ -31,6 +31,7 @@ from passerelle.referentials import Referentials, RefreshTerms
 from passerelle.registration import Registration
 from passerelle.remediation import Remediation
 from passerelle.restoring import Restoring
+from passerelle.retention import Retention
 from passerelle.settling import Settling
 from passerelle.store import figures
 from passerelle.store.engine import make_engine
@@ -282,6 +283,10 @@ class Runtime:
     @cached_property
     def upkeep(self) -> Upkeep:
         return Upkeep(self.engine, self._chance, self.supposing, self.meter)
+
+    @cached_property
+    def retention(self) -> Retention:
+        return Retention(self.engine, self.settings.keep_days, self._stop, self.meter)
 
     @cached_property
     def supposing(self) -> Supposing:

@@ -72,5 +72,7 @@ class Subscribing:
                 f"No hub is told anything: passerelle firm set {firm or 'CODE'} --outcome-url URL"
             )
         return Replayed(
-            sum(one.messages for one in replayed), sum(one.outcomes for one in replayed)
+            sum(one.messages for one in replayed),
+            sum(one.outcomes for one in replayed),
+            any(one.erased for one in replayed),
         )

@@ -5,6 +5,7 @@ from tasks.bells import ring, ring_for_folders
 from tasks.names import (
     ASK,
     DELIVERY,
+    ERASE,
     FOLLOW_UP,
     PROBE,
     PROBE_CASE,
@@ -43,3 +44,12 @@ class Tell(UseCaseTask):
     def run(self, endpoint_id: int) -> None:
         """Send what waits for an endpoint."""
         self.runtime().telling.tell(endpoint_id)
+
+
+class Erase(UseCaseTask):
+    name = ERASE
+    # One a minute, as of sweeps.
+    send_events = False
+
+    def run(self) -> None:
+        self.runtime().retention.erase()

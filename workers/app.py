@@ -19,7 +19,7 @@ from tasks.intake import Keep, Reconcile, Submit, SubmitMany
 from tasks.names import INTAKE, QUEUES
 from tasks.referentials import Refresh
 from tasks.remediation import ProbeCase, ReleaseCase
-from tasks.upkeep import Sweep, Tell
+from tasks.upkeep import Erase, Sweep, Tell
 from workers import broker, heartbeat
 from workers.about import answer_about
 from workers.flower import prepare
@@ -28,7 +28,7 @@ from workers.schedule import Every
 TASKS = (
     *(Submit, SubmitMany, Reconcile, Keep),
     *(Deliver, FollowUp, Ask, Probe),
-    *(ProbeCase, ReleaseCase, Refresh, Sweep, Tell),
+    *(ProbeCase, ReleaseCase, Refresh, Sweep, Tell, Erase),
 )
 
 

@@ -69,7 +69,8 @@ def list_(*, as_json: bool, **wanted: str | None) -> None:
 def show(id_: str, *, as_json: bool) -> None:
     """The whole life of one entry, by our ID or by the hub's.
 
-    Every transition, what was cut, the exact lines sent to Loop and what Loop answered.
+    Every transition, what was cut, the exact lines sent to Loop and what Loop answered. Where its
+    contents were erased, what is left says when.
     """
     with queries.reading(deployment.runtime().engine) as connection:
         life = _life(connection, _find(connection, id_))
@@ -195,6 +196,7 @@ def _print_life(life: dict[str, Any]) -> None:
             **({"asked for at": life["due_at"]} if life["state"] == State.UNCERTAIN else {}),
             **({"synced": life["synced_at"]} if life["synced_at"] else {}),
             **({"read back at": life["read_again_at"]} if life["read_again_at"] else {}),
+            **({"contents erased": life["erased_at"]} if life["erased_at"] else {}),
         }
     )
     parts = (_case, _revisions, _transitions, _cuts, _sent, _asked, _told)
@@ -249,7 +251,7 @@ def _sent(life: dict[str, Any]) -> Iterator[str]:
         ):
             if sending[key] is not None:
                 yield f"  {name}: {shown(sending[key])}"
-        yield "  lines, exactly:"
+        yield "  lines: erased" if life["erased_at"] else "  lines, exactly:"
         for line in sending["lines"]:
             yield f"    {shown(encode(line).decode())}"
 

@@ -17,8 +17,9 @@ _LOOKED_UP = 500
 class Sending:
     """`unchanged` counts the entries that are here already, with other lettering or labels.
 
-    They would be refused as another content of the same revision. Without a database nobody knows
-    of them here, and intake tells.
+    They would be refused as another content of the same revision. `erased` counts those that are
+    here and have nothing left to be compared with. Without a database nobody knows of them here,
+    and intake tells.
     """
 
     def __init__(self, firm: str, folder: str, *, direct: bool) -> None:
@@ -29,6 +30,7 @@ class Sending:
         settings = deployment.settings()
         self._engine = deployment.runtime(settings).engine if settings.database_url else None
         self.unchanged = 0
+        self.erased = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -45,7 +47,9 @@ class Sending:
             for event in part:
                 entry = event["entry"]
                 before = known.get(entry["id"], entry)
-                if before != entry and is_same_booking(before, entry):
+                if before is None:
+                    self.erased += 1
+                elif before != entry and is_same_booking(before, entry):
                     self.unchanged += 1
                 else:
                     yield event

@@ -157,10 +157,15 @@ def _told(given: Given) -> Iterator[str]:
         yield f"Case {given.case_id} is healed: {given.freed.entries} entries go on."
     elif given.before is None:
         yield "No entry of the folder has used it yet: it holds from the first on."
-    if given.sent:
+    if given.sent.count:
         yield (
-            f"{given.sent} entries were sent as {given.before}: merge the two third parties in "
-            "Loop."
+            f"{given.sent.count} entries were sent as {given.before}: merge the two third parties "
+            "in Loop."
+        )
+    if given.sent.erased:
+        yield (
+            f"Whether entries whose contents are erased were sent as {given.before} is not known: "
+            "see in Loop."
         )
 
 

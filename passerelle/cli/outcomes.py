@@ -56,3 +56,5 @@ def replay(since: dt.datetime, firm: str | None) -> None:
         f"Messages that are sent again: {done.messages}. Outcomes that are told for the first "
         f"time: {done.outcomes}."
     )
+    if done.erased:
+        click.echo("Of entries whose contents are erased neither messages nor cuts are told again.")

@@ -131,7 +131,9 @@ def submit_fec(  # noqa: PLR0913 click hands over each option
             sending.send(events(fec, firm, folder, choices))
             if not as_json:
                 click.echo()
-                print_facts({**sending.counts, "unchanged": sending.unchanged})
+                print_facts(
+                    {**sending.counts, "unchanged": sending.unchanged, "erased": sending.erased}
+                )
         if as_json:
             print_json_parts(_document(fec, report, sending))
         reasons = {finding.reason for finding in report.left_out}
@@ -180,6 +182,7 @@ def _document(fec: FecFile, report: Report, sending: "Sending | None") -> dict[s
         "collisions": [collision._asdict() for collision in report.collisions],
         "submitted": None if sending is None else sending.counts,
         "unchanged": None if sending is None else sending.unchanged,
+        "erased": None if sending is None else sending.erased,
     }
 
 

@@ -62,13 +62,18 @@ def note_absence(connection: Connection, question: Question, *, absent: bool) ->
 
 
 # One of each of the latest imports: an entry that is in Loop, if what Loop called done is true.
+# Where nothing was sent for long, the contents of all may be erased: not all of them are looked at.
 _CONTROL = """
 SELECT fo.id AS folder_id, fo.code AS folder, a.lines
-FROM imports i JOIN folders fo ON fo.id = i.folder_id
+FROM (
+    SELECT i.id, i.folder_id, i.ended_at FROM imports i
+    WHERE i.firm_id = :firm_id AND i.status = 3 AND {where}
+    ORDER BY i.ended_at DESC LIMIT 100) i
+JOIN folders fo ON fo.id = i.folder_id
 CROSS JOIN LATERAL (
     SELECT lines FROM attempts WHERE import_id = i.id AND closed_as = 'ended'
+    AND lines->0 ? 'compte'
     AND (:piece OR lines->0->>'ecritureOrigine' IS NOT NULL) ORDER BY id LIMIT 1) a
-WHERE i.firm_id = :firm_id AND i.status = 3 AND {where}
 ORDER BY i.ended_at DESC LIMIT :most
 """
 _CONTROLS = [text(_CONTROL.format(where=where)) for where in ("i.folder_id = :folder_id", "true")]

@@ -1,5 +1,6 @@
 """Cases and parked entries as whoever acts on them finds them: locked, what holds them before."""
 
+import datetime as dt
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -95,6 +96,14 @@ def drop_attachment(connection: Connection, entry: int) -> bool:
         {"entry": entry},
     )
     return dropped.rowcount == 1
+
+
+def erased_on(connection: Connection, entry: int) -> dt.date | None:
+    """The day on which the contents of an entry were erased, in UTC."""
+    erased_at: dt.datetime | None = connection.execute(
+        text("SELECT erased_at FROM entries WHERE id = :entry"), {"entry": entry}
+    ).scalar_one_or_none()
+    return None if erased_at is None else erased_at.date()
 
 
 def held(connection: Connection, case_id: int) -> list[int]:

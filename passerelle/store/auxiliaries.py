@@ -88,20 +88,29 @@ def keep(connection: Connection, firm_id: int, folder_id: int, code: str, loop_c
     connection.execute(_GIVE, values | {"code": _former(code, loop_code)})
 
 
+@dataclass(frozen=True, slots=True)
+class SentUnder:
+    """How many entries have gone, or may have gone, to Loop under a code; `erased`: of others of
+    the folder nobody can tell any more.
+    """
+
+    count: int
+    erased: bool
+
+
 _SENT = text(f"""
-SELECT count(DISTINCT entry) FROM attempts
-WHERE folder_id = :folder_id
-  AND (closed_as IS NULL OR closed_as NOT IN {listed([Closing.NEVER_SENT, Closing.REFUSED])})
-  AND lines @> jsonb_build_array(jsonb_build_object('tiers', CAST(:loop_code AS text)))
+SELECT count(DISTINCT a.entry) FILTER (
+        WHERE a.lines @> jsonb_build_array(jsonb_build_object('tiers', CAST(:loop_code AS text)))),
+    coalesce(bool_or(e.erased_at IS NOT NULL), false) AS erased
+FROM attempts a JOIN entries e ON e.id = a.entry
+WHERE a.folder_id = :folder_id
+  AND (a.closed_as IS NULL OR a.closed_as NOT IN {listed([Closing.NEVER_SENT, Closing.REFUSED])})
 """)  # noqa: S608 literals
 
 
-def sent_under(connection: Connection, folder_id: int, loop_code: str) -> int:
-    """How many entries have gone, or may have gone, to Loop under this code."""
-    count: int = connection.execute(
-        _SENT, {"folder_id": folder_id, "loop_code": loop_code}
-    ).scalar_one()
-    return count
+def sent_under(connection: Connection, folder_id: int, loop_code: str) -> SentUnder:
+    values = {"folder_id": folder_id, "loop_code": loop_code}
+    return SentUnder(*connection.execute(_SENT, values).one())
 
 
 _COLLISION = text(f"""

@@ -20,7 +20,7 @@ WITH entry AS MATERIALIZED (
         FROM jsonb_array_elements(e.cuts) one) cut
     WHERE e.firm_id = (SELECT firm_id FROM folders WHERE id = :folder_id)
       AND e.folder_id = :folder_id AND e.received_at > now() - interval '1 year'
-      AND e.state NOT IN ('superseded', 'discarded')
+      AND e.state NOT IN ('superseded', 'discarded') AND e.erased_at IS NULL
 ), line AS (
     SELECT id, number, line -> 'auxiliary' AS auxiliary, journal,
            texts -> CAST(number - 1 AS text) AS cut, codes -> CAST(number - 1 AS text) AS code
@@ -42,7 +42,8 @@ ORDER BY cut DESC, lines DESC, auxiliary, journal
 
 
 def cuts(connection: Connection, folder_id: int) -> list[dict[str, Any]]:
-    """By third party, or by journal where a line has none, of the last year; most cuts first.
+    """By third party, or by journal where a line has none, of the last year as far as its
+    contents are kept; most cuts first.
 
     Of each: the code that it is cut to, if it is (`short`); lines sent or to be sent; of how many
     the description was cut, that share of all, the longest before; the latest, before and after.

@@ -6,11 +6,13 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Float,
+    Index,
     Integer,
     LargeBinary,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -59,7 +61,9 @@ refused_events = Table(
     since("last_received_at"),
     # When a retry took it in after all.
     time("taken_in_at"),
-)
+    Index("ix_refused_events_taken_in_at", "taken_in_at",
+          postgresql_where=text("taken_in_at IS NOT NULL")),
+)  # fmt: skip
 
 # What processes have counted; see `passerelle/meter.py`.
 figures = Table(

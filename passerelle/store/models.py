@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from passerelle.domain.states import UNSETTLED, CaseState, Closing, Reason, Scope, State
+from passerelle.domain.states import FINAL, UNSETTLED, CaseState, Closing, Reason, Scope, State
 from passerelle.domain.verdict import Strategy, Verdict
 from passerelle.store.columns import id_, listed, metadata, one_of, since, time
 
@@ -183,7 +183,8 @@ entries = Table(
     Column("message", Text),
     Column("case_id", BigInteger),
     Column("cuts", JSONB, nullable=False, server_default="[]"),
-    # Not claimed before this time.
+    # Not claimed before this time. Of what is settled: since when it has been, or, where that is
+    # needed still, so that its contents are looked at again in a day.
     Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     # The database went back: it may have been sent by what was lost, and is asked for first.
     Column("doubted", Boolean, nullable=False, server_default="false"),
@@ -203,6 +204,9 @@ entries = Table(
     # When Loop is asked again about what it has: sent more than once (rule 5), or a sample that
     # shows whether status 3 is true (rule 14).
     time("read_again_at"),
+    # Its contents are gone: `entry` and `cuts` are empty, `message` is none, and so are the texts
+    # of other tables about it; of the lines that were sent remains the origin.
+    time("erased_at"),
     UniqueConstraint("firm_id", "id"),
     UniqueConstraint("firm_id", "folder_id", "entry_id", "revision"),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
@@ -225,6 +229,9 @@ entries = Table(
     Index("ix_entries_doubted", "folder_id", "id", postgresql_where=text("doubted")),
     Index("ix_entries_lease_until", "lease_until", postgresql_where=text("state = 'posting'")),
     Index("ix_entries_held", "case_id", "id", postgresql_where=text("case_id IS NOT NULL")),
+    # What is settled is changed no more: it is written to this index once.
+    Index("ix_entries_settled", "due_at", postgresql_where=text(
+        f"state IN {listed(sorted(FINAL))} AND erased_at IS NULL")),
     Index("ix_entries_freed_by", "freed_by", postgresql_where=text(
         f"freed_by IS NOT NULL AND state IN {listed(sorted(UNSETTLED))}")),
 )  # fmt: skip

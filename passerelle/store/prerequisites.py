@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# The entries of the last year, by the day they came; not those that will never be sent.
+# The entries of the last year, by the day they came; not those that will never be sent, nor those
+# of which nothing is left to tell.
 _USED = """
 FROM entries e CROSS JOIN LATERAL ({values}) AS used(code)
 WHERE e.folder_id = :folder_id AND e.received_at > now() - interval '1 year'
-  AND e.state NOT IN ('superseded', 'discarded')
+  AND e.state NOT IN ('superseded', 'discarded') AND e.erased_at IS NULL
 """
 _ACCOUNTS = "SELECT line ->> 'account' FROM jsonb_array_elements(e.entry -> 'lines') line"
 _JOURNALS = "SELECT e.entry -> 'journal' ->> 'code'"

@@ -100,7 +100,7 @@ SELECT e.id, f.code AS firm, fo.code AS folder, e.entry_id, e.revision, e.event_
        (SELECT count(*) FROM attempts a WHERE a.entry = e.id) AS attempts,
        (SELECT i.request_id FROM attempts a JOIN imports i ON i.id = a.import_id
         WHERE a.entry = e.id ORDER BY a.id DESC LIMIT 1) AS import_request_id,
-       e.cuts, e.received_at, e.synced_at
+       e.cuts, e.received_at, e.synced_at, e.erased_at
 FROM entries e JOIN firms f ON f.id = e.firm_id JOIN folders fo ON fo.id = e.folder_id
 """
 
@@ -128,9 +128,14 @@ def entry(connection: Connection, id_: int) -> Row | None:
 
 
 def content(connection: Connection, id_: int) -> Row:
-    """Of an entry, the event's own `entry`, when it was validated, and when its turns are."""
+    """Of an entry, the event's own `entry` (None: erased), when it was validated, and when its
+    turns are.
+    """
     row = connection.execute(
-        text("SELECT occurred_at, due_at, read_again_at, entry FROM entries WHERE id = :id"),
+        text(
+            "SELECT occurred_at, due_at, read_again_at, "
+            "CASE WHEN erased_at IS NULL THEN entry END AS entry FROM entries WHERE id = :id"
+        ),
         {"id": id_},
     )
     return row.one()._asdict()
@@ -139,10 +144,11 @@ def content(connection: Connection, id_: int) -> Row:
 def contents(
     connection: Connection, firm: str, folder: str, entry_ids: Sequence[str], revision: int
 ) -> dict[str, Any]:
-    """The event's own `entry` of those that are known, by the hub's id."""
+    """The event's own `entry` (None: erased) of those that are known, by the hub's id."""
     rows = connection.execute(
         text(
-            "SELECT e.entry_id, e.entry FROM entries e "
+            "SELECT e.entry_id, CASE WHEN e.erased_at IS NULL THEN e.entry END AS entry "
+            "FROM entries e "
             "JOIN folders fo ON (fo.firm_id, fo.id) = (e.firm_id, e.folder_id) "
             "JOIN firms f ON f.id = e.firm_id "
             "WHERE f.code = :firm AND fo.code = :folder AND e.entry_id = ANY(:entry_ids) "
@@ -163,14 +169,17 @@ def transitions(connection: Connection, entry: int) -> Iterator[Row]:
 
 
 def sendings(connection: Connection, entry: int) -> Iterator[Row]:
-    """Each attempt: the lines as they were sent, and what came of the import request."""
+    """Each attempt: the lines as they were sent (none: erased), and what came of the import
+    request.
+    """
     return _rows(
         connection,
         """
         SELECT i.id AS import_id, i.supposed, i.sent_at, i.answered_at, i.answer, i.http_status,
                i.message, i.request_id AS import_request_id, i.status, i.polls, i.ended_at,
-               a.closed_at, a.closed_as, a.lines
-        FROM attempts a JOIN imports i ON i.id = a.import_id
+               a.closed_at, a.closed_as,
+               CASE WHEN e.erased_at IS NULL THEN a.lines ELSE '[]' END AS lines
+        FROM attempts a JOIN imports i ON i.id = a.import_id JOIN entries e ON e.id = a.entry
         WHERE a.entry = :entry ORDER BY a.id
         """,
         entry=entry,

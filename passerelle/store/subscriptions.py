@@ -100,13 +100,22 @@ SELECT count(*) AS outcomes, min(id) - 1 AS before_id FROM outcomes
 WHERE firm_id = :firm_id AND sequence IS NULL AND at >= :since
 """)
 
+_ERASED_SINCE = text("""
+SELECT EXISTS (
+    SELECT FROM outcomes o JOIN entries e ON e.id = o.entry
+    WHERE o.firm_id = :firm_id AND o.at >= :since AND e.erased_at IS NOT NULL)
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """`messages` that are sent again or at once, and `outcomes` told for the first time."""
+    """`messages` that are sent again or at once, and `outcomes` told for the first time; `erased`:
+    of some of them neither texts nor cuts are left.
+    """
 
     messages: int
     outcomes: int
+    erased: bool
 
 
 def replay(connection: Connection, firm_id: int, since: dt.datetime) -> Replayed:
@@ -122,7 +131,8 @@ def replay(connection: Connection, firm_id: int, since: dt.datetime) -> Replayed
         {"firm_id": firm_id, "before_id": untold.before_id},
     )
     again = connection.execute(_AGAIN, values)
-    return Replayed(again.rowcount, untold.outcomes)
+    erased = bool(connection.execute(_ERASED_SINCE, values).scalar_one())
+    return Replayed(again.rowcount, untold.outcomes, erased)
 
 
 _SKIPPED = 1_000_000

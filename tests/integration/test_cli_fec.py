@@ -71,7 +71,7 @@ def test_an_fec_is_reported_to_the_cent_and_twice_it_changes_nothing(
     first, second = (submitted(cli, file, "--direct") for _ in range(2))
     assert first["submitted"] == {"events": 300, "new": 300, "known": 0, "refused": 0}
     assert second["submitted"] == {"events": 300, "new": 0, "known": 300, "refused": 0}
-    assert first | {"submitted": None, "unchanged": None} == dry
+    assert first | {"submitted": None, "unchanged": None, "erased": None} == dry
 
 
 def newer(entry: SampleEntry) -> SampleEntry:
@@ -81,6 +81,18 @@ def newer(entry: SampleEntry) -> SampleEntry:
         for line in reversed(entry.lines)
     )
     return replace(entry, lines=lines, journal_label=f"{entry.journal_label} (suite)")
+
+
+def test_of_what_was_erased_nobody_can_tell_whether_it_changed(
+    cli: Cli, engine: Engine, write: Write
+) -> None:
+    entries = list(sample_entries(7, 20))
+    submitted(cli, write(fec_file(entries)), "--direct")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE entries SET entry = '{}', erased_at = now() WHERE id < 11"))
+    again = submitted(cli, write(fec_file([newer(entry) for entry in entries])), "--direct")
+    assert (again["erased"], again["unchanged"]) == (10, 10)
+    assert stored(engine, "refused_events") == 0
 
 
 def test_a_newer_export_brings_what_is_new_and_changes_nothing_else(

@@ -153,6 +153,14 @@ class Machine(RuleBasedStateMachine):
             self.shop.ask()
         self.shop.deliver()
 
+    @rule()
+    def forget(self) -> None:
+        """The contents of what is settled are erased; nothing of it is ever sent again."""
+        self.shop.forget()
+        self.shop.submit(
+            *(purchase(number, piece_ref=piece) for number, piece in enumerate(self.pieces))
+        )
+
     def hours_pass(self) -> None:
         self.shop.execute("UPDATE imports SET ended_at = ended_at - interval '61 s'")
         self.shop.hours_pass()

@@ -75,6 +75,7 @@ WIDE = {
     ("sweep", "_PROBES"): "cases that Loop is asked about, of each firm its share",
     ("sweep", "_REFRESH"): "folders to be read, one of each firm",
     ("sweep", "_TELL"): "endpoints that something waits for",
+    ("retention", "_OLD"): "what was settled long ago",
     ("outbox", "_REMIND"): "cases that have been open for a day",
     ("subscriptions", "skip_sequences"): "the database went back, for all",
     ("missing", "count"): "what an operator is told",

@@ -32,6 +32,7 @@ from passerelle.probing import Probing
 from passerelle.referentials import Referentials, RefreshTerms
 from passerelle.registration import FolderTerms, Registration
 from passerelle.restoring import Restoring
+from passerelle.retention import Retention
 from passerelle.settling import Settling
 from passerelle.store import figures
 from passerelle.store.arrivals import encode
@@ -194,6 +195,7 @@ class Workshop:
         self.restoring = Restoring(engine, self.supposing)
         self.meter = HandMeter(self.store_figures)
         self.upkeep = Upkeep(engine, self._chance, self.supposing, self.meter)
+        self.retention = Retention(engine, 30, self.stop, self.meter)
         self._atomic = atomic
         terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify)
         self.turns = Turns(engine, pace, self.stop)
@@ -367,6 +369,18 @@ class Workshop:
         for _ in range(3):
             self.hours_pass()
             self.ask()
+
+    def years_pass(self) -> None:
+        """What is settled was settled long ago."""
+        self.execute(
+            "UPDATE entries SET due_at = due_at - interval '900 days' "
+            "WHERE state IN ('synced', 'superseded', 'discarded')"
+        )
+
+    def forget(self) -> int:
+        """Years pass, and contents are erased; of how many entries."""
+        self.years_pass()
+        return self.retention.erase()
 
     def rows(self, statement: str, **values: object) -> list[Mapping[str, Any]]:
         with self.engine.connect() as connection:
