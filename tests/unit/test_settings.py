@@ -33,6 +33,7 @@ def test_an_empty_environment_gives_the_contracts_defaults() -> None:
     assert (settings.verify, settings.max_attempts) == (20, 8)
     assert (settings.pace_start, settings.pace_max) == (10, 50)
     assert (settings.batch_lines, settings.batch_bytes) == (500, 1_000_000)
+    assert settings.keep_days is None
     assert settings.data_dir == Path(".passerelle")
 
 
@@ -65,6 +66,7 @@ def test_a_wrong_value_is_never_repeated(variable: str) -> None:
         ("SEND_SECONDS", ["0", "121", "nan", "inf", "", "x", "1e9"]),
         ("VERIFY", ["-1", "1.5", "", "²", "x"]),
         ("BATCH_LINES", ["1", "0"]),
+        ("KEEP_DAYS", ["0", "29", "36501", "-30", "400.5", "never"]),
         ("IMPORT_ATOMIC", ["", "yes", "2"]),
         ("READBACK", ["", "Origin"]),
         (
