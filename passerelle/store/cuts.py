@@ -20,7 +20,7 @@ WITH entry AS MATERIALIZED (
         FROM jsonb_array_elements(e.cuts) one) cut
     WHERE e.firm_id = (SELECT firm_id FROM folders WHERE id = :folder_id)
       AND e.folder_id = :folder_id AND e.received_at > now() - interval '1 year'
-      AND e.state NOT IN ('superseded', 'discarded') AND e.erased_at IS NULL
+      AND e.state NOT IN ('superseded', 'discarded')
 ), line AS (
     SELECT id, number, line -> 'auxiliary' AS auxiliary, journal,
            texts -> CAST(number - 1 AS text) AS cut, codes -> CAST(number - 1 AS text) AS code
