@@ -52,6 +52,14 @@ def test_an_event_id_used_for_other_content_is_refused(shop: Workshop, *, togeth
     assert shop.entry()["entry"]["piece_ref"] == "FA-2026-1"
 
 
+def test_a_folder_is_rung_for_once_by_whoever_brings_what_waits_there(shop: Workshop) -> None:
+    rung = frozenset({shop.folder_id()})
+    assert shop.submit(purchase(1)).folders == rung
+    assert shop.submit(purchase(2)).folders == frozenset()
+    shop.deliver()
+    assert shop.submit(purchase(3)).folders == rung
+
+
 def test_an_entry_sent_again_under_another_event_id_is_known(shop: Workshop) -> None:
     shop.submit(purchase())
     assert shop.submit(resent(purchase())).known == 1

@@ -98,7 +98,7 @@ def test_a_mark_under_way_is_not_taken_for_none(engine: Engine) -> None:
     with engine.begin() as connection:
         [due] = claims.claim(connection, folder_id, lease, 1, 500)
     with engine.begin() as connection:
-        ready = claims.Ready(due.id, due.entry_id, [], b"[]", [], b"")
+        ready = claims.Ready(due.id, due.entry_id, b"[]", [], b"")
         assert claims.mark(connection, folder, lease, [ready]) is not None
         until(lambda: shop.rows("SELECT FROM entries WHERE lease_until <= now()"), bool)
         shop.sweep()
