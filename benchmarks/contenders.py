@@ -52,14 +52,15 @@ class Contender:
     start: Callable[[Ground, Load, Path], AbstractContextManager[Running]]
 
 
-def _environment(**variables: str) -> dict[str, str]:
+def environment(**variables: str) -> dict[str, str]:
+    """Of processes of ours, with these variables besides."""
     # Celery warns of a root user because of pickle, which nobody accepts here.
     return {**os.environ, "PYTHONPATH": str(ROOT), "C_FORCE_ROOT": "1", **variables}
 
 
 def product_environment(ground: Ground, database_url: str, scratch: Path) -> dict[str, str]:
     """Of the product's processes, with default settings."""
-    return _environment(
+    return environment(
         PASSERELLE_DATABASE_URL=database_url,
         PASSERELLE_BROKER_URL=ground.broker_url,
         PASSERELLE_SECRET_KEYS=Fernet.generate_key().decode(),
@@ -158,7 +159,7 @@ def _plain(
     options: Sequence[str], sessions: str, ground: Ground, _load: Load, scratch: Path
 ) -> Iterator[Running]:
     """A worker with these options; `sessions`: whether each thread has one, or each request."""
-    env = _environment(
+    env = environment(
         CELERY_BROKER_URL=ground.broker_url, LOOP_URL=ground.loop_url, PLAIN_SESSIONS=sessions
     )
     with (

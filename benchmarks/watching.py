@@ -4,23 +4,19 @@ How it is done and how it is read: docs/performance.md.
 """
 
 import statistics
-import time
 from functools import partial
 
 import click
 
-from benchmarks.contenders import MESSAGE, Contender, celery, product
+from benchmarks.contenders import MESSAGE, Contender, product
 from benchmarks.ground import Ground, prepared
+from benchmarks.intake import take_in
 from benchmarks.load import Load
-from benchmarks.processes import BenchmarkError, stand_alone, usage
+from benchmarks.processes import BenchmarkError, stand_alone
 from benchmarks.turn import take_turn
-from tasks.names import INTAKE
-from workers.queues import CONSUMERS, worker_arguments
 
 _PARTS = ("events", "logs", "figures")
 _WHOLE = ""
-_BEGUN = 50
-"""So many entries are taken in before the clock starts: the worker has to start first."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -62,21 +58,7 @@ def _whole(ground: Ground, load: Load, without: str, number: int) -> tuple[float
 
 def _take_in(ground: Ground, load: Load, without: str, number: int) -> tuple[float, float]:
     """The same of the worker of intake, for messages that wait already, an entry each."""
-    ground.clear()
-    scratch = ground.scratch / f"{number}-{without}"
-    [intake] = [consumer for consumer in CONSUMERS if consumer.queue == INTAKE]
-    with product(1, ground, load, scratch, without=without, start=False) as running:
-
-        def until(count: int) -> tuple[float, float, int]:
-            enough = lambda: running.states().total() >= count  # noqa: E731
-            running.processes.wait_until(enough, f"{count} entries are taken in")
-            spent = sum(one.cpu_seconds for one in usage(running.processes.roots()).values())
-            return time.perf_counter(), spent, running.states().total()
-
-        running.send(load.events("single", load.entries))
-        running.processes.start("worker-intake", *celery(without), *worker_arguments(intake))
-        began, ended = until(_BEGUN), until(load.entries)
-    return (ended[2] - began[2]) / (ended[0] - began[0]), ended[1] - began[1]
+    return take_in(ground, load, f"{number}-{without}", without)
 
 
 if __name__ == "__main__":

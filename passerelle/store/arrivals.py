@@ -16,7 +16,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from passerelle.domain.arrival import Known
 from passerelle.domain.event import Fault
 from passerelle.domain.states import Reason, State
-from passerelle.store.cases import causes_of
 from passerelle.store.deployment import refused_events
 from passerelle.store.models import events
 from passerelle.store.outbox import RefusedEntry, tell_entries, tell_refused
@@ -176,12 +175,17 @@ SELECT firm_id, folder_id, code FROM auxiliary_codes JOIN unnest(
 ) AS wanted(firm_id, folder_id, code) USING (firm_id, folder_id, code)
 """)
 
+# Not what another code's entries wait for that came before.
 _ADD_CODES = text("""
 INSERT INTO auxiliary_codes (firm_id, folder_id, code, loop_code)
-SELECT * FROM unnest(
+SELECT firm_id, folder_id, code, short FROM unnest(
     CAST(:firm_ids AS bigint[]), CAST(:folder_ids AS bigint[]), CAST(:codes AS text[]),
-    CAST(:shorts AS text[]))
-ON CONFLICT DO NOTHING
+    CAST(:shorts AS text[])
+) WITH ORDINALITY AS new(firm_id, folder_id, code, short, position) WHERE NOT EXISTS (
+    SELECT FROM cases c WHERE c.firm_id = new.firm_id AND c.folder_id = new.folder_id
+      AND c.reason = :collision AND c.cause = new.code AND c.state = 'open')
+ORDER BY position
+ON CONFLICT DO NOTHING RETURNING firm_id, folder_id, code
 """)
 
 
@@ -192,28 +196,27 @@ def register_auxiliaries(connection: Connection, codes: Mapping[Auxiliary, str])
     it when entries came that still wait: what comes now would overtake them.
     """
     missing = _unknown(connection, codes.keys())
-    by_folder: dict[int, list[Auxiliary]] = {}
-    for one in missing:
-        by_folder.setdefault(one[1], []).append(one)
-    new = set(missing)
-    for folder_id, of_folder in by_folder.items():
-        names = [code for *_, code in of_folder]
-        collided = causes_of(connection, folder_id, Reason.AUXILIARY_COLLISION, names)
-        new -= {one for one in of_folder if one[2] in collided}
-    if new:
-        # In the order of arrival where short codes are equal: the first keeps it. By short code
-        # otherwise, or two intakes could wait for each other.
-        in_order = sorted(
-            ((*one, short) for one, short in codes.items() if one in new),
-            key=lambda row: (row[1], row[3]),
-        )
-        firms, folders, names, shorts = map(list, zip(*in_order, strict=True))
-        connection.execute(
-            _ADD_CODES,
-            {"firm_ids": firms, "folder_ids": folders, "codes": names, "shorts": shorts},
-        )
-        missing -= new - _unknown(connection, new)
-    return missing
+    if not missing:
+        return missing
+    # In the order of arrival where short codes are equal: the first keeps it. By short code
+    # otherwise, or two intakes could wait for each other.
+    in_order = sorted(
+        ((*one, short) for one, short in codes.items() if one in missing),
+        key=lambda row: (row[1], row[3]),
+    )
+    firms, folders, names, shorts = map(list, zip(*in_order, strict=True))
+    added = connection.execute(
+        _ADD_CODES,
+        {
+            "firm_ids": firms,
+            "folder_ids": folders,
+            "codes": names,
+            "shorts": shorts,
+            "collision": Reason.AUXILIARY_COLLISION,
+        },
+    )
+    # Of the rest another intake may have added some meanwhile.
+    return _unknown(connection, missing - {tuple(row) for row in added})
 
 
 def _unknown(connection: Connection, codes: Collection[Auxiliary]) -> set[Auxiliary]:

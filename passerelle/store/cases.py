@@ -1,6 +1,6 @@
 """Cases: one per cause and scope, what they hold, and how they end (engine rules 17 and 18)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -251,22 +251,6 @@ def open_cases(
         {"firm_id": firm_id, "reasons": list(reasons), "folder": folder},
     )
     return list(rows.scalars())
-
-
-def causes_of(
-    connection: Connection, folder_id: int, reason: Reason, causes: Collection[str]
-) -> set[str]:
-    """Of which of these causes the folder has an open case."""
-    if not causes:
-        return set()
-    rows = connection.execute(
-        text(
-            "SELECT cause FROM cases WHERE folder_id = :folder_id AND reason = :reason "
-            "AND cause = ANY(:causes) AND state = 'open'"
-        ),
-        {"folder_id": folder_id, "reason": reason, "causes": list(causes)},
-    )
-    return set(rows.scalars())
 
 
 def heal(connection: Connection, cause: Cause) -> None:

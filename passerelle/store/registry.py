@@ -60,9 +60,11 @@ def lock_firms(connection: Connection, codes: Collection[str]) -> dict[str, Plac
     """The firms of these codes, locked until the transaction ends."""
     places: dict[str, Place] = {}
     for registered, lock in (("NOT", "KEY SHARE"), ("", "UPDATE")):
-        owner = f"AND registered_at IS {registered} NULL"
-        statement = _PLACES.format(table="firms", owner=owner, lock=lock, busy="false")
-        places |= _locked(connection, statement, {"codes": list(codes)})
+        rest = [code for code in codes if code not in places]
+        if rest:
+            owner = f"AND registered_at IS {registered} NULL"
+            statement = _PLACES.format(table="firms", owner=owner, lock=lock, busy="false")
+            places |= _locked(connection, statement, {"codes": rest})
     return places
 
 
