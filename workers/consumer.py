@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.worker import consumer
+from celery.worker.request import Request
 from kombu.message import Message
 
 from passerelle.observe import log
 from tasks.base import UseCaseTask
+from tasks.names import INTAKE
 from workers.calls import Call, NoCallError, StrangeBellError, keeping_call, read_call
+from workers.together import GROUP, Together
 
 
 class Consumer(consumer.Consumer):
@@ -17,6 +20,15 @@ class Consumer(consumer.Consumer):
     So the database is asked in the pool only, and a message that cannot be kept yet goes back to
     its queue as any other.
     """
+
+    def __init__(self, on_task_request: Callable[[Request], None], **kwargs: Any) -> None:
+        super().__init__(on_task_request, **kwargs)
+        # A pool of threads has no such thing, and no queue of ours that carries data.
+        acquire = getattr(self.controller, "_quick_acquire", None)
+        if acquire is not None and INTAKE in self.app.amqp.queues.consume_from:
+            release = self.controller._quick_release  # noqa: SLF001 Celery's own way to the pool
+            self.on_task_request = Together(self.pool, acquire, release, on_task_request)
+            self.initial_prefetch_count *= GROUP
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         received = super().create_task_handler(*args, **kwargs)

@@ -1,0 +1,36 @@
+"""Many messages of one event each, taken in by one transaction, in a process of the pool."""
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+from celery import current_app
+from kombu.utils.json import loads
+from structlog.contextvars import bound_contextvars
+
+from tasks.bells import ring_for_folders
+from tasks.intake import Submit
+from tasks.names import SUBMIT
+
+
+def take_in_together(
+    bodies: Sequence[bytes | str], message_ids: Sequence[str]
+) -> tuple[dict[str, int], float]:
+    """What became of all of them, and how many seconds it took.
+
+    Raises whatever stands against one of them or all: each is to be taken in by itself then.
+    """
+    began = time.monotonic()
+    task = cast(Submit, current_app.tasks[SUBMIT])
+    events = []
+    for body in bodies:
+        # As any other it would be told what it lacks by itself.
+        (event,), named, _ = loads(body)
+        if named:
+            raise ValueError("an event is not given by name")
+        events.append(event)
+    with bound_contextvars(task=SUBMIT, message_ids=list(message_ids)):
+        done = task.runtime().intake.take_in(events)
+    ring_for_folders(current_app, done.folders)
+    told = {"together": len(events), "new": done.new, "known": done.known, "refused": done.refused}
+    return told, time.monotonic() - began
