@@ -23,7 +23,7 @@ _AWAY_SECONDS = 2.0
 
 
 @contextmanager
-def _requeued_at(*errors: type[Exception]) -> Iterator[None]:
+def requeued_at(*errors: type[Exception]) -> Iterator[None]:
     """Put the message back: the database is away, or not migrated yet, or the broker is away."""
     try:
         yield
@@ -55,7 +55,7 @@ class _IntakeTask(UseCaseTask):
 
     def run(self, *args: Any, **kwargs: Any) -> dict[str, int]:
         """Take in what came; acknowledged after the commit (late acknowledgement)."""
-        with _requeued_at(SQLAlchemyError):
+        with requeued_at(SQLAlchemyError):
             done = self.take_in(args, kwargs)
         if isinstance(done, Reconciled):
             return asdict(done)
@@ -129,7 +129,7 @@ class Keep(UseCaseTask):
         text, reason, task = map(str, (*args, "", "", "")[:3])
         body = text.encode("latin-1", "backslashreplace")
         events = _events(body) if task == SUBMIT_MANY else None
-        with _requeued_at(SQLAlchemyError, OperationalError):
+        with requeued_at(SQLAlchemyError, OperationalError):
             if events:
                 self._submit(events)
             else:

@@ -6,10 +6,11 @@ from typing import cast
 
 from celery import current_app
 from kombu.utils.json import loads
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
 from tasks.bells import ring_for_folders
-from tasks.intake import Submit
+from tasks.intake import Submit, requeued_at
 from tasks.names import SUBMIT
 
 
@@ -18,7 +19,9 @@ def take_in_together(
 ) -> tuple[dict[str, int], float]:
     """What became of all of them, and how many seconds it took.
 
-    Raises whatever stands against one of them or all: each is to be taken in by itself then.
+    Raises:
+        Reject: the database is away; all of them are to be put back.
+        Exception: something stands against one of them or all; each is to be taken in by itself.
     """
     began = time.monotonic()
     task = cast(Submit, current_app.tasks[SUBMIT])
@@ -29,7 +32,10 @@ def take_in_together(
         if named:
             raise ValueError("an event is not given by name")
         events.append(event)
-    with bound_contextvars(task=SUBMIT, message_ids=list(message_ids)):
+    with (
+        bound_contextvars(task=SUBMIT, message_ids=list(message_ids)),
+        requeued_at(SQLAlchemyError),
+    ):
         done = task.runtime().intake.take_in(events)
     ring_for_folders(current_app, done.folders)
     told = {"together": len(events), "new": done.new, "known": done.known, "refused": done.refused}

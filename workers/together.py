@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import Reject
 from celery.worker.request import Request
 
 from passerelle.observe import log
@@ -63,13 +65,22 @@ class Together:
         )
 
     def _failed(self, group: Sequence[Request], failure: Any) -> None:
+        if isinstance(_raised(failure), Reject):
+            for request in group:
+                request.on_failure(failure)
+            return
         log.warning(
             "messages are taken in one by one",
             messages=len(group),
-            error=type(failure.exception).__name__,
+            error=type(_raised(failure)).__name__,
         )
         for request in group:
             self._alone(request)
+
+
+def _raised(failure: Any) -> BaseException:
+    raised: BaseException = failure.exception
+    return raised.exc if isinstance(raised, ExceptionWithTraceback) else raised
 
 
 def _accepted(group: Sequence[Request], pid: int, at: float) -> None:

@@ -1,5 +1,6 @@
 """Messages for intake while its processes die, or its database is away."""
 
+import json
 import secrets
 from collections.abc import Iterator
 
@@ -44,6 +45,26 @@ def test_an_event_that_kills_its_process_is_kept_and_its_neighbours_are_taken_in
     until_refused(deadly, before, [body_of(killer)])
     assert worker.poll() is None
     until(lambda: len(psutil.Process(worker.pid).children()), lambda found: found == 2)
+
+
+def test_what_is_wrong_with_one_of_a_group_harms_no_other_of_it(deadly: Stack) -> None:
+    before = deliveries(deadly)
+    firm = deadly.add_firm(None, FOLDER)
+    killer = put(event(firm), "/entry/lines/0/description", DEADLY)
+    wrong = put(event(firm), "/entry/date", "yesterday")
+    twice = event(firm)
+    sent = [*(event(firm) for _ in range(12)), killer, twice, wrong, twice]
+    worker = psutil.Process(deadly.processes["intake"].pid)
+    logged = deadly.log("intake").count("messages are taken in one by one")
+    worker.suspend()
+    for one in sent:
+        deadly.send("entries.submit", one)
+    worker.resume()
+    deadly.until_states(firm, received=13)
+    until_refused(deadly, before, [body_of(killer), json.dumps(wrong).encode()])
+    assert deadly.log("intake").count("messages are taken in one by one") > logged
+    with Redis.from_url(deadly.env["PASSERELLE_BROKER_URL"]) as broker:
+        until(lambda: int(str(broker.hlen("unacked"))), lambda left: left == 0)
 
 
 @pytest.mark.parametrize(

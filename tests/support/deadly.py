@@ -1,11 +1,15 @@
-"""The Celery app with a task on which its process dies: `celery -A support.deadly`."""
+"""The Celery app whose process dies where it takes in a marked event, be it by itself or together
+with others: `celery -A support.deadly`.
+"""
 
 import json
 import os
 import signal
+import sys
+from types import FrameType
 from typing import Any
 
-from celery import Task, signals
+from celery import signals
 
 from config.settings import read_settings
 from workers.app import make_app
@@ -13,14 +17,15 @@ from workers.app import make_app
 DEADLY = "kills the process that takes it in"
 
 
-def _die(task: Task, args: tuple[Any, ...], **_: object) -> None:
-    # Not in the task that keeps what others failed on: it looks at nothing.
-    if task.name.startswith("entries.") and DEADLY in json.dumps(args):
+def _die(frame: FrameType, happened: str, _: object) -> None:
+    # Not where it is kept, which looks at nothing.
+    is_it = happened == "call" and frame.f_code.co_qualname == "Intake.take_in"
+    if is_it and DEADLY in json.dumps(frame.f_locals["raws"]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _main() -> Any:
-    signals.task_prerun.connect(_die, weak=False)
+    signals.worker_process_init.connect(lambda **_: sys.setprofile(_die), weak=False)
     return make_app(read_settings(os.environ))
 
 
