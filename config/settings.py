@@ -151,8 +151,9 @@ def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 
 
+_AMQP = ("amqp", "amqps", "pyamqp")
 _broker_url = _url_of(
-    {"redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp"},
+    {"redis", "rediss", "sentinel", *_AMQP},
     "a URL such as redis://127.0.0.1:6379/0, rediss://…, sentinel://… or amqp://…",
 )
 _database_url = _url_of(
@@ -164,6 +165,8 @@ SETTINGS: tuple[Setting, ...] = (
             "`sentinel://`) or RabbitMQ (`amqp://`); `passerelle up` starts an embedded one"),
     Setting("broker_master", str, "", "with `sentinel://`: the name under which the sentinels know "
             "the broker"),
+    Setting("quorum_queues", _boolean, "false", "`true`, with RabbitMQ only: the queues are quorum "
+            "queues; the same in every process, and hubs must not declare `intake`"),
     Setting("database_url", _database_url, None, "PostgreSQL, `postgresql://…`; `passerelle up` "
             "starts an embedded one"),
     Setting("secret_keys", _secret_keys, None, "Fernet keys, newest first, comma separated: "
@@ -224,6 +227,7 @@ class Settings:
 
     broker_url: str | None
     broker_master: str
+    quorum_queues: bool
     database_url: str | None
     secret_keys: tuple[str, ...] | None
     loop_url: str
@@ -253,6 +257,10 @@ class Settings:
     rolling: bool
     api_secret: str
     warnings: tuple[str, ...] = ()
+
+    @property
+    def on_rabbitmq(self) -> bool:
+        return (self.broker_url or "").startswith(_AMQP)
 
     def may_be_plain(self, host: str) -> bool:
         """Whether a host may be reached without TLS."""
@@ -327,6 +335,8 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
     sentinel = (values["broker_url"] or "").startswith("sentinel:")
     if sentinel != bool(values["broker_master"]):
         faults.append("PASSERELLE_BROKER_MASTER goes with a sentinel:// URL, and only with one.")
+    if values["quorum_queues"] and not (values["broker_url"] or "amqp").startswith(_AMQP):
+        faults.append("PASSERELLE_QUORUM_QUEUES goes with an amqp:// URL only.")
     ladder = ("send_seconds", "call_seconds", "lease_seconds", "visibility_seconds")
     for shorter, longer in itertools.pairwise(ladder):
         if values[shorter] >= values[longer]:

@@ -16,6 +16,12 @@ clocks may differ, five minutes off each: a worker that hears no bells would do 
 """
 
 
+def failures(app: Celery) -> tuple[type[Exception], ...]:
+    """What sending may raise: the broker is away, cut off, or refuses."""
+    connection = app.connection_for_write()
+    return (OperationalError, *connection.connection_errors, *connection.channel_errors)
+
+
 def ring(app: Celery, name: str, queue: str, calls: Iterable[list[object]]) -> None:
     """Ring once for each list of arguments. A bell may be lost: the row is there, upkeep rings."""
     try:
@@ -24,7 +30,7 @@ def ring(app: Celery, name: str, queue: str, calls: Iterable[list[object]]) -> N
                 app.send_task(
                     name, args=args, queue=queue, expires=EXPIRES, retry=False, producer=producer
                 )
-    except OperationalError as error:
+    except failures(app) as error:
         log.warning("a bell could not be rung", bell=name, error=type(error).__name__)
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from celery.worker import request
-from kombu.exceptions import OperationalError
 
 from passerelle.intake import FAILED
 from passerelle.observe import log
+from tasks.bells import failures
 from tasks.intake import Keep
 from tasks.names import KEEP
 
@@ -45,7 +45,7 @@ class Request(Shown):
         if not requeue and not self.acknowledged:
             try:
                 self.app.send_task(KEEP, args=Keep.arguments(self.body, FAILED, self.type))
-            except OperationalError as error:
+            except failures(self.app) as error:
                 log.warning("a failed message could not be kept yet", error=type(error).__name__)
                 requeue = True
         super().reject(requeue=requeue)

@@ -20,7 +20,7 @@ from tasks.names import INTAKE, QUEUES
 from tasks.referentials import Refresh
 from tasks.remediation import ProbeCase, ReleaseCase
 from tasks.upkeep import Erase, Sweep, Tell
-from workers import broker, heartbeat
+from workers import broker, heartbeat, kinds
 from workers.about import answer_about
 from workers.flower import prepare
 from workers.schedule import Every
@@ -42,6 +42,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # Producers fail instead of hanging on an exhausted pool.
         "broker_pool_acquire_timeout": 10,
         "broker_transport_options": {
+            # RabbitMQ says when it has a message, and nobody asks it by default.
+            **({"confirm_publish": True} if settings.on_rabbitmq else {}),
             # What a dead worker held comes back after this; longer than any task.
             "visibility_timeout": settings.visibility_seconds,
             "unacked_restore_interval": 10,
@@ -82,7 +84,15 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_create_missing_queues": False,
         # Each behind an exchange of its own. By default all would be bound to the default queue's,
         # and what a producer publishes there would come out of every queue.
-        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+        "task_queues": [
+            Queue(
+                name,
+                Exchange(name),
+                routing_key=name,
+                queue_arguments=kinds.arguments(settings),
+            )
+            for name in QUEUES
+        ],
         "task_default_queue": INTAKE,
         # A task's queue is the first word of its name; the hub's tasks are intake's.
         "task_routes": {

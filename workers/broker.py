@@ -1,4 +1,4 @@
-"""Messages from Redis, in an envelope that kombu can open.
+"""Messages from Redis, in an envelope that kombu can open; and to RabbitMQ, for a bounded time.
 
 On Redis a message is JSON text in a list, and kombu relies on every key of it: an item that lacks
 one ends the worker, and is lost because it has left the list by then. RabbitMQ knows no such text.
@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, pyamqp, redis
 from kombu.transport.virtual import Channel as AnyChannel
 from kombu.transport.virtual import Message
 from kombu.transport.virtual import QoS as AnyQoS
@@ -133,9 +133,44 @@ class SentinelTransport(redis.SentinelTransport):
     Channel = SentinelChannel
 
 
+_CONFIRM_SECONDS = 10.0
+
+
+class _ConfirmingChannel(pyamqp.Channel):
+    def basic_publish_confirm(self, *args: Any, **kwargs: Any) -> Any:
+        # A broker that hangs, or takes nothing for want of memory, would hold the sender for ever.
+        kwargs["confirm_timeout"] = kwargs.get("confirm_timeout") or _CONFIRM_SECONDS
+        connection = self.connection
+        try:
+            return super().basic_publish_confirm(*args, **kwargs)
+        except TimeoutError:
+            # Whoever closed it would wait for the answer to that.
+            connection.collect()
+            raise
+
+
+class _ConfirmingConnection(pyamqp.Connection):
+    Channel = _ConfirmingChannel
+
+
+class AmqpTransport(pyamqp.Transport):
+    Connection = _ConfirmingConnection
+
+
+class AmqpsTransport(pyamqp.SSLTransport):
+    Connection = _ConfirmingConnection
+
+
 def install() -> None:
-    """Have kombu use these wherever a broker's URL says Redis, in this process."""
-    transports = {"redis": Transport, "rediss": Transport, "sentinel": SentinelTransport}
+    """Have kombu use these wherever a broker's URL says so, in this process."""
+    transports = {
+        "redis": Transport,
+        "rediss": Transport,
+        "sentinel": SentinelTransport,
+        "amqp": AmqpTransport,
+        "pyamqp": AmqpTransport,
+        "amqps": AmqpsTransport,
+    }
     TRANSPORT_ALIASES.update(
         {scheme: f"{__name__}:{cls.__name__}" for scheme, cls in transports.items()}
     )

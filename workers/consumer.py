@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from celery.exceptions import WorkerShutdown
 from celery.worker import consumer
 from celery.worker.request import Request
 from kombu.message import Message
@@ -10,6 +11,7 @@ from kombu.message import Message
 from passerelle.observe import log
 from tasks.base import UseCaseTask
 from tasks.names import INTAKE
+from workers import kinds
 from workers.calls import Call, NoCallError, StrangeBellError, keeping_call, read_call
 from workers.together import GROUP, Together
 
@@ -21,6 +23,14 @@ class Consumer(consumer.Consumer):
     its queue as any other.
     """
 
+    class Blueprint(consumer.Consumer.Blueprint):
+        # Nothing of ours is sent for later, and Celery would make 28 queues for that.
+        default_steps = tuple(
+            step
+            for step in consumer.Consumer.Blueprint.default_steps
+            if not step.endswith(":DelayedDelivery")
+        )
+
     def __init__(self, on_task_request: Callable[[Request], None], **kwargs: Any) -> None:
         super().__init__(on_task_request, **kwargs)
         # A pool of threads has no such thing, and no queue of ours that carries data.
@@ -29,6 +39,15 @@ class Consumer(consumer.Consumer):
             release = self.controller._quick_release  # noqa: SLF001 Celery's own way to the pool
             self.on_task_request = Together(self.pool, acquire, release, on_task_request)
             self.initial_prefetch_count *= GROUP
+
+    def update_strategies(self) -> None:
+        """Called by Celery before it asks for messages, whenever it has a connection."""
+        super().update_strategies()
+        try:
+            kinds.check(self.connection, self.app.amqp.queues.consume_from.values())
+        except kinds.KindError as error:
+            log.error("a queue is of another kind", reason=str(error), remedy=kinds.REMEDY)
+            raise WorkerShutdown(1) from error
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         received = super().create_task_handler(*args, **kwargs)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
-from kombu.exceptions import OperationalError
 from redis import ResponseError
 
 from config.settings import Settings
-from tasks.bells import ring_for_folders
+from tasks.bells import failures, ring_for_folders
 from tasks.names import INTAKE, QUEUES, SUBMIT_MANY
+from workers import kinds
 from workers.about import ABOUT
 from workers.app import make_app
 
@@ -57,15 +57,12 @@ class Broker:
             # Somebody waits: a worker tries for longer.
             "max_retries": 1,
             "interval_start": 0,
-            # RabbitMQ says when it has a message; Redis always does.
-            "confirm_publish": True,
         }
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
         """What methods may raise besides, where the broker is there and refuses or is cut off."""
-        connection = self._app.connection_for_write()
-        return (OperationalError, *connection.connection_errors, *connection.channel_errors)
+        return failures(self._app)
 
     def submit(self, events: Sequence[object]) -> None:
         """One `entries.submit_many`; the broker has it when this returns."""
@@ -89,6 +86,12 @@ class Broker:
                 name: self._app.amqp.queues[name](channel).queue_declare().message_count
                 for name in QUEUES
             }
+
+    def check_kinds(self) -> None:
+        """See that the queues are of the kind that the settings say. Raises: KindError."""
+        with self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+            kinds.check(connection, self._app.amqp.queues.values())
 
     def look(self) -> Traffic:
         with self._app.connection_for_write() as connection:

@@ -11,6 +11,7 @@ from passerelle.cli.errors import sentence
 from passerelle.domain.finding import Finding
 from tasks.names import QUEUES
 from workers.about import names_of_keys, version
+from workers.kinds import REMEDY, KindError
 
 _SECONDS = 30.0
 """Celery asks again without end where a broker goes away at the wrong moment."""
@@ -51,6 +52,12 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _asked(broker: Broker, settings: Settings) -> Iterator[Finding]:
+    try:
+        broker.check_kinds()
+    except KindError as error:
+        yield Finding("broker")
+        yield Finding("queues of the broker", str(error), REMEDY)
+        return
     traffic = broker.look()
     yield Finding("broker")
     yield Finding(

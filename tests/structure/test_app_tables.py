@@ -60,6 +60,19 @@ def test_what_is_published_for_one_queue_comes_out_of_no_other(app: Celery) -> N
     assert bindings == {name: (name, name) for name in QUEUES}
 
 
+def test_queues_are_declared_as_plain_hubs_declare_them_unless_otherwise_asked(app: Celery) -> None:
+    assert {queue.queue_arguments for queue in queues(app)} == {None}
+
+
+def test_quorum_queues_let_go_of_nothing_that_comes_back() -> None:
+    environ = {"PASSERELLE_BROKER_URL": "amqp://h", "PASSERELLE_QUORUM_QUEUES": "true"}
+    with make_app(read_settings(environ, env_file=False)) as app:
+        for queue in queues(app):
+            kind, limit = queue.queue_arguments.values()
+            # Every two seconds, for ten years; RabbitMQ 3 takes -1 for none at all.
+            assert (kind, limit > 10 * 365 * 86_400 / 2) == ("quorum", True)
+
+
 def test_the_tasks_of_the_contract_are_there_and_go_where_it_says(app: Celery) -> None:
     assert {name: queue_of(app, name) for name in CONTRACT_TASKS} == CONTRACT_TASKS
     assert registered(app) >= CONTRACT_TASKS.keys()

@@ -142,6 +142,12 @@ def test_what_guards_is_longer_than_what_it_guards(shorter: str, longer: str) ->
     assert any(shorter in fault and longer in fault for fault in found)
 
 
+@pytest.mark.parametrize("url", ["redis://h", "sentinel://h;sentinel://i"])
+def test_quorum_queues_are_rabbitmqs(url: str) -> None:
+    told = "PASSERELLE_QUORUM_QUEUES goes with an amqp:// URL only."
+    assert told in faults(BROKER_URL=url, QUORUM_QUEUES="true")
+
+
 def test_the_pace_starts_below_its_limit() -> None:
     assert faults(PACE_START="60", PACE_MAX="50")
 
