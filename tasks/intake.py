@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from celery.exceptions import Reject
-from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from passerelle.domain.json_array import elements
@@ -16,7 +15,7 @@ from passerelle.intake import MANY, TakenIn
 from passerelle.reconciliation import Reconciled
 from passerelle.store.arrivals import encode
 from tasks.base import UseCaseTask
-from tasks.bells import ring_for_folders
+from tasks.bells import failures, ring_for_folders
 from tasks.names import INTAKE, KEEP, RECONCILE, SUBMIT, SUBMIT_MANY
 
 _AWAY_SECONDS = 2.0
@@ -120,16 +119,18 @@ class Keep(UseCaseTask):
     max_retries = None
 
     @staticmethod
-    def arguments(body: bytes, reason: str, task: object) -> list[str]:
+    def arguments(body: bytes | str, reason: str, task: object) -> list[str]:
         """What `run` takes. The body as one character a byte, since JSON has no bytes."""
-        return [body.decode("latin-1"), reason, str(task)]
+        # RabbitMQ's client decodes what tells its encoding.
+        raw = body if isinstance(body, bytes) else str(body).encode()
+        return [raw.decode("latin-1"), reason, str(task)]
 
     def run(self, *args: Any, **_: Any) -> None:
         # Whatever a hand at the broker gives it: it has nobody to turn to.
         text, reason, task = map(str, (*args, "", "", "")[:3])
         body = text.encode("latin-1", "backslashreplace")
         events = _events(body) if task == SUBMIT_MANY else None
-        with requeued_at(SQLAlchemyError, OperationalError):
+        with requeued_at(SQLAlchemyError, *failures(self.app)):
             if events:
                 self._submit(events)
             else:

@@ -90,8 +90,6 @@ def read_call(message: Message, tasks: Mapping[str, UseCaseTask]) -> Call:
 
 def keeping_call(message: Message, reason: str) -> Call:
     """The call that keeps a message which is none itself."""
-    # RabbitMQ's client decodes what tells its encoding.
-    raw = message.body if isinstance(message.body, bytes) else str(message.body or "").encode()
     task = dict(message.headers or {}).get("task")
     return Call(
         {
@@ -100,7 +98,7 @@ def keeping_call(message: Message, reason: str) -> Call:
             "argsrepr": _UNSHOWN,
             "kwargsrepr": _UNSHOWN,
         },
-        _body(Keep.arguments(raw, f"This is no task call. {reason}", task), {}),
+        _body(Keep.arguments(message.body or "", f"This is no task call. {reason}", task), {}),
     )
 
 

@@ -34,7 +34,7 @@ def app(database_url: str, broker_url: str) -> Iterator[Celery]:
     runtime.close()
 
 
-def keep(app: Celery, body: bytes, task: str) -> None:
+def keep(app: Celery, body: bytes | str, task: str) -> None:
     app.tasks[KEEP].run(*Keep.arguments(body, "The reason.", task))
 
 
@@ -56,6 +56,13 @@ def sent(broker_url: str) -> list[tuple[str, bytes]]:
             (message["headers"]["task"], body.removeprefix(b"[[").removesuffix(b"], {}, {}]"))
         )
     return found
+
+
+def test_a_body_that_rabbitmqs_client_has_decoded_is_kept_as_it_was(
+    app: Celery, engine: Engine
+) -> None:
+    keep(app, '{"été": 1}', SUBMIT)
+    assert kept(engine) == ['{"été": 1}'.encode()]
 
 
 def test_a_list_is_sent_again_event_by_event(app: Celery, engine: Engine, broker_url: str) -> None:
