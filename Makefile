@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-firms chaos check bench bench-kills lock
+.PHONY: help setup demo test test-firms test-brokers chaos check bench bench-kills lock
 
 help: ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.ready ## .venv/ with everything the lock names
 
@@ -35,6 +35,9 @@ test: setup $(JS)/node_modules/.ready ## every test, against servers it starts i
 
 test-firms: setup ## the e2e tests with a twin for each firm: same folders, same entries
 	TWO_FIRMS=1 $(BIN)/python -m pytest tests/e2e
+
+test-brokers: setup $(JS)/node_modules/.ready ## e2e, short chaos on TEST_REDIS_URL, TEST_RABBITMQ_URL, TEST_POSTGRES_URL
+	PYTHONPATH=tests $(BIN)/python -m brokers.passes
 
 chaos: setup ## 50 seeds of every fault and many kills, an hour; CHAOS="--seeds 1 --first-seed 7"
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)

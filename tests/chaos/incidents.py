@@ -8,6 +8,7 @@ import psutil
 import psycopg
 from sqlalchemy.exc import OperationalError
 
+from chaos.elsewhere import Elsewhere
 from support.broker import Broker
 from support.servers import Servers
 from support.simulator import until
@@ -25,10 +26,24 @@ INCIDENTS = {
     "database_refusing": 3.0,
     "database_crashed": 0.0,
 }
+# The same to a server that is not the trial's own, which nobody may stop, fill or crash: the way to
+# the broker is shut, or everything on it stands still.
+ELSEWHERE = {"broker_flushed": 0.0, "broker_cut": 0.5, "broker_frozen": 4.0}
+_CRASH = "database_crashed"
+
+
+def possible(servers: Servers) -> list[str]:
+    """What may befall these servers."""
+    kinds = list(INCIDENTS)
+    if servers.postgres_is == "named":
+        kinds.remove(_CRASH)
+    if servers.broker_is == "named":
+        kinds = [*ELSEWHERE, *(kind for kind in kinds if kind.startswith("database"))]
+    return kinds
 
 
 class Incidents:
-    def __init__(self, stack: Stack, servers: Servers, broker: Broker) -> None:
+    def __init__(self, stack: Stack, servers: Servers, broker: Broker | Elsewhere) -> None:
         self._stack = stack
         self._servers = servers
         self._broker = broker
@@ -37,7 +52,7 @@ class Incidents:
         """It is over when this returns."""
         begin, end = self._acts(kind)
         begin()
-        over = time.monotonic() + INCIDENTS[kind]
+        over = time.monotonic() + (INCIDENTS | ELSEWHERE)[kind]
         until(lambda: time.monotonic() >= over, bool, 60)
         end()
         # A session of before may answer once more before the server has ended it.
@@ -45,21 +60,16 @@ class Incidents:
         until(self._database_answers, bool, 60)
 
     def _acts(self, kind: str) -> tuple[Callable[[], None], Callable[[], None]]:
-        broker, servers = self._broker, self._servers
+        servers = self._servers
         url = self._stack.env["PASSERELLE_DATABASE_URL"]
         return {
-            "broker_flushed": (broker.flush, _nothing),
-            "broker_killed": (broker.kill, broker.start),
-            "broker_replaced": (broker.kill, broker.start_empty),
-            "broker_frozen": (broker.freeze, broker.thaw),
-            "broker_refusing": (broker.refuse, broker.accept),
-            "broker_full": (broker.fill, broker.clear),
+            **_of_broker(self._broker),
             "database_cut": (lambda: servers.cut(url), _nothing),
             "database_refusing": (
                 lambda: servers.alter(url, "ALLOW_CONNECTIONS false"),
                 lambda: servers.alter(url, "ALLOW_CONNECTIONS true"),
             ),
-            "database_crashed": (self._crash, _nothing),
+            _CRASH: (self._crash, _nothing),
         }[kind]
 
     def _crash(self) -> None:
@@ -77,6 +87,25 @@ class Incidents:
         with contextlib.suppress(OperationalError):
             return bool(self._stack.rows("SELECT 1"))
         return False
+
+
+def _of_broker(
+    broker: Broker | Elsewhere,
+) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
+    if isinstance(broker, Elsewhere):
+        return {
+            "broker_flushed": (broker.flush, _nothing),
+            "broker_cut": (broker.gate.shut, broker.gate.open),
+            "broker_frozen": (broker.gate.freeze, broker.gate.thaw),
+        }
+    return {
+        "broker_flushed": (broker.flush, _nothing),
+        "broker_killed": (broker.kill, broker.start),
+        "broker_replaced": (broker.kill, broker.start_empty),
+        "broker_frozen": (broker.freeze, broker.thaw),
+        "broker_refusing": (broker.refuse, broker.accept),
+        "broker_full": (broker.fill, broker.clear),
+    }
 
 
 def _nothing() -> None:

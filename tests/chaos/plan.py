@@ -127,8 +127,12 @@ class _Chance(random.Random):
         return Kill(at, worker, self.random() * 0.4, gently, self.choice(_CLOCKS))
 
 
-def make_plan(seed: int, entries: int, kills: int, incidents: int) -> Plan:
-    """`incidents` of different kinds; a fifth as many workers as are killed are asked to end."""
+def make_plan(
+    seed: int, entries: int, kills: int, incidents: int, kinds: Sequence[str] = tuple(INCIDENTS)
+) -> Plan:
+    """`incidents` of different ones of `kinds`; a fifth as many workers as are killed are asked to
+    end.
+    """
     chance = _Chance(seed)
     apart = list(HOLDS)
     ordinary = _ordinary_folders(chance)
@@ -140,8 +144,7 @@ def make_plan(seed: int, entries: int, kills: int, incidents: int) -> Plan:
     steps += [chance.kill(chance.randrange(1, entries)) for _ in range(kills - late_kills)]
     steps += [chance.kill(chance.randrange(1, entries), gently=True) for _ in range(-(-kills // 5))]
     steps += [
-        Incident(chance.randrange(1, entries), kind)
-        for kind in chance.sample(list(INCIDENTS), incidents)
+        Incident(chance.randrange(1, entries), kind) for kind in chance.sample(kinds, incidents)
     ]
     # What comes first makes what comes after it possible.
     steps.sort(key=lambda step: (step.at, not isinstance(step, Slice)))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NoReturn
 
-from chaos.incidents import INCIDENTS
+from chaos.incidents import possible
 from chaos.plan import make_plan
 from chaos.trial import Result, run
 from support.servers import running_servers
@@ -44,7 +44,8 @@ def _interrupt(*_: object) -> NoReturn:
 def _trial(seed: int, entries: int, kills: int) -> Result:
     try:
         with running_servers() as servers:
-            plan = make_plan(seed, entries, kills, len(INCIDENTS))
+            kinds = possible(servers)
+            plan = make_plan(seed, entries, kills, len(kinds), kinds)
             return run(plan, servers, make_template(servers))
     except KeyboardInterrupt:
         # The pool would go on with the next.

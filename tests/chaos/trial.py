@@ -6,12 +6,13 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from operator import le
 
 from sqlalchemy import text
 
+from chaos.elsewhere import elsewhere
 from chaos.incidents import Incidents
 from chaos.plan import DELIVERIES, UPKEEP, Incident, Kill, Plan, Slice
 from chaos.story import story_of
@@ -84,10 +85,8 @@ def run(plan: Plan, servers: Servers, template: str) -> Result:
     settings = _SETTINGS | {"PASSERELLE_BATCH_LINES": str(plan.batch_lines)}
     with (
         receiving() as hub,
-        running_broker() as broker,
-        running_stack(
-            replace(servers, broker_url=broker.url), template, scenario, **settings
-        ) as stack,
+        elsewhere(servers) if servers.broker_is == "named" else running_broker() as broker,
+        running_stack(servers.with_broker(broker.url), template, scenario, **settings) as stack,
     ):
         return _Trial(plan, stack, Incidents(stack, servers, broker), hub).run()
 

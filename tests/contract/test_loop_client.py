@@ -22,7 +22,7 @@ from passerelle.domain.verdict import Found, Row, Verdict, judge_by_origin
 from passerelle.loop_api.client import Credentials, EntryFilter, Loop, Status
 from schemas.loop import encode, sent_moves
 from support.certificate import Trusted, make_certificate
-from support.servers import free_port
+from support.ports import free_port
 from support.simulator import SimulatorHandle, until
 from support.simulator_bodies import GIVEN, ISO, OTHER_SIREN, SAME_SIREN, SIRET, body
 

@@ -4,7 +4,6 @@ So does what a worker holds: a message of the hub's is not lost with the broker 
 """
 
 import contextlib
-import dataclasses
 import secrets
 from collections.abc import Callable, Iterator
 
@@ -34,8 +33,7 @@ def broker() -> Iterator[Broker]:
 @pytest.fixture(scope="module")
 def stack(servers: Servers, template: str, broker: Broker) -> Iterator[Stack]:
     """Delivery has its ordinary leases: what it goes on with had none that ran out."""
-    own = dataclasses.replace(servers, broker_url=broker.url)
-    with running_stack(own, template, broker_number=0) as running:
+    with running_stack(servers.with_broker(broker.url), template, broker_number=0) as running:
         running.start("beat", "-A", "workers.main", "beat", "-s", str(running.scratch / "beat"))
         running.start_worker("intake", **SHORT)
         running.start_worker("delivery")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from redis import Redis
 
 from support.deadly import DEADLY
 from support.events import JsonObject, purchase, put
+from support.messages import Messages
 from support.refused import deliveries, until_refused
 from support.servers import Servers
 from support.simulator import until
@@ -83,15 +83,15 @@ def test_while_the_database_is_away_messages_wait_and_none_is_lost(
     database_url = deadly.env["PASSERELLE_DATABASE_URL"]
     bodies = [secrets.token_bytes(9) for _ in range(3)]
 
-    with Redis.from_url(deadly.env["PASSERELLE_BROKER_URL"]) as broker:
-        deadly.engine.dispose()
-        rejected = deadly.log("intake").count("Reject")
-        servers.alter(database_url, away)
-        for body in bodies:
-            broker.lpush("intake", body)
-            deadly.send("entries.submit", event(firm))
-        until(lambda: deadly.log("intake").count("Reject"), lambda found: found > rejected, 60)
-        servers.alter(database_url, back)
-        until_refused(deadly, before, bodies)
-        deadly.until_states(firm, received=3)
-        until(lambda: (broker.llen("intake"), broker.hlen("unacked")), lambda rest: not any(rest))
+    broker = Messages(deadly.env["PASSERELLE_BROKER_URL"])
+    deadly.engine.dispose()
+    rejected = deadly.log("intake").count("Reject")
+    servers.alter(database_url, away)
+    for body in bodies:
+        broker.put("intake", body)
+        deadly.send("entries.submit", event(firm))
+    until(lambda: deadly.log("intake").count("Reject"), lambda found: found > rejected, 60)
+    servers.alter(database_url, back)
+    until_refused(deadly, before, bodies)
+    deadly.until_states(firm, received=3)
+    until(lambda: (broker.waiting(["intake"]), broker.held()), lambda rest: not any(rest))

@@ -29,9 +29,10 @@ from passerelle.registration import FolderTerms
 from passerelle.store.columns import metadata
 from passerelle.store.outbox_models import Audience
 from support.events import JsonObject, credit, debit, purchase
+from support.ports import free_port
 from support.process_tree import command_line
 from support.receiver import receiving
-from support.servers import Servers, free_port
+from support.servers import Servers
 from support.simulator import until
 from support.stack import QUICK, Stack, running_stack
 from workers.flower import FLOWER_OPTIONS

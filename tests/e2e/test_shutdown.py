@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from redis import Redis
 from sqlalchemy import text
 
 from support.events import JsonObject, purchase
+from support.messages import Messages
 from support.servers import Servers
 from support.simulator import until
 from support.stack import Stack, running_stack
@@ -52,14 +52,17 @@ def stack(servers: Servers, template: str) -> Iterator[Stack]:
         holds_nothing(running)
 
 
+def messages(stack: Stack) -> Messages:
+    return Messages(stack.env["PASSERELLE_BROKER_URL"])
+
+
 def held(stack: Stack) -> dict[str, int]:
     """What would have to run out: leases, polls that were taken, messages that a worker has."""
     [row] = stack.rows(
         "SELECT (SELECT count(lease) FROM entries) + (SELECT count(lease) FROM folders) AS leases, "
         "(SELECT count(*) FROM imports WHERE poll_at > now() + interval '1 min') AS polls"
     )
-    with Redis.from_url(stack.env["PASSERELLE_BROKER_URL"]) as broker:
-        return {**row, "messages": broker.hlen("unacked")}
+    return {**row, "messages": messages(stack).held()}
 
 
 def holds_nothing(stack: Stack) -> None:
@@ -90,8 +93,7 @@ def post(stack: Stack) -> tuple[str, list[int]]:
     with stack.engine.begin() as connection:
         due = "UPDATE imports SET poll_at = now(), rung_at = now() + interval '1 h' RETURNING id"
         ids = list(connection.execute(text(due)).scalars())
-    with Redis.from_url(stack.env["PASSERELLE_BROKER_URL"]) as broker:
-        broker.delete("delivery")
+    messages(stack).purge("delivery")
     return firm, ids
 
 

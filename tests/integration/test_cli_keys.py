@@ -15,7 +15,7 @@ from passerelle.runtime import Runtime
 from passerelle.store.cases import Cause, hold
 from support.command import Cli, deployment_environ, messages
 from support.events import purchase
-from support.servers import free_port
+from support.ports import free_port
 from support.simulator import SimulatorHandle, running_simulator
 
 KEY, SECRET, SUBSCRIPTION = "HUSHKEY-4f1d", "HUSH:secret-9a", "HUSHSUB-77c0"

@@ -16,6 +16,7 @@ import redis
 
 from passerelle.embedded.errors import EmbeddedError
 from passerelle.embedded.wheel import installed
+from support.ports import free_port
 from support.process_tree import (
     Tree,
     as_ordinary_user,
@@ -24,7 +25,6 @@ from support.process_tree import (
     process_tree,
     wait_until,
 )
-from support.servers import free_port
 
 BROKER = """
 from passerelle.embedded import valkey

@@ -11,8 +11,9 @@ from passerelle.embedded.wheel import installed
 from passerelle.store.engine import make_engine
 from passerelle.store.identity import went_back
 from passerelle.store.schema import upgrade
+from support.ports import free_port
 from support.process_tree import process_tree
-from support.servers import Servers, free_port
+from support.servers import Servers
 
 SERVER = """
 from passerelle.embedded import postgres

@@ -12,7 +12,7 @@ from pathlib import Path
 from redis import Redis, RedisError
 
 from passerelle.embedded import valkey
-from support.servers import free_port
+from support.ports import free_port
 from support.simulator import until
 
 _PASSWORD = "secret"

@@ -17,8 +17,8 @@ import yaml
 from passerelle.embedded import valkey
 from passerelle.embedded.wheel import installed
 from support.image import Image
+from support.ports import free_port
 from support.process_tree import as_ordinary_user
-from support.servers import free_port
 from support.simulator import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")

@@ -6,45 +6,88 @@ it, however that one ends: it waits for the end of its standard input.
 
 import contextlib
 import json
-import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from redis import Redis
 
-from passerelle.embedded import postgres, valkey
-from passerelle.embedded.folder import claim
-from passerelle.embedded.supervisor import Supervisor
+from support.named import Named, database_prefix, named, place
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """`postgres_url` is of the administrator's database: tests make theirs with `database`."""
+    """`postgres_url` is of the administrator's database: tests make theirs with `database`, and a
+    broker with `broker`. `settings` are the product's with these servers.
+    """
 
     postgres_url: str
     broker_url: str
+    settings: dict[str, str] = field(default_factory=dict)
+    # The name of a run on servers that are not its own.
+    run: str | None = None
+    # `given`: it is one test's own, all of it.
+    broker_is: Literal["embedded", "named", "given"] = "embedded"
+    postgres_is: Literal["embedded", "named"] = "embedded"
+
+    def instead(self, found: Named) -> "Servers":
+        """Those that were named in the place of these."""
+        return Servers(
+            found.postgres or self.postgres_url,
+            found.broker or self.broker_url,
+            found.settings,
+            found.run,
+            broker_is="embedded" if found.broker is None else "named",
+            postgres_is="embedded" if found.postgres is None else "named",
+        )
+
+    def with_broker(self, url: str) -> "Servers":
+        """With a broker that is one test's own."""
+        return replace(self, broker_url=url, broker_is="given")
+
+    @property
+    def broker_name(self) -> str:
+        """`redis` or `amqp`."""
+        return urlsplit(self.broker_url).scheme
+
+    @contextlib.contextmanager
+    def broker(self, number: int) -> Iterator[str]:
+        """The URL of a broker without messages, and emptied afterwards: of Redis the database of
+        this number, or, where it is not the tests' own server, one that nobody else uses.
+        """
+        if self.broker_is == "given":
+            yield self.broker_url
+            return
+        if self.broker_is == "named":
+            with place(self.broker_url, self.run or "") as url:
+                yield url
+            return
+        url = f"{self.broker_url.rpartition('/')[0]}/{number}"
+        with Redis.from_url(url) as redis:
+            redis.flushdb()
+            yield url
+            redis.flushdb()
 
     def create_database(self, *, template: str = "template1") -> str:
         """The URL of a new database, a copy of the one named `template` (to which nobody may be
         connected at that moment).
         """
-        name = f"test_{secrets.token_hex(6)}"
+        prefix = "test_" if self.run is None else database_prefix(self.run)
+        name = f"{prefix}{secrets.token_hex(6)}"
         self._administer(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
-        return f"{self.postgres_url.rpartition('/')[0]}/{name}"
+        return urlsplit(self.postgres_url)._replace(path=f"/{name}").geturl()
 
     def drop_database(self, url: str) -> None:
         """Drop a database, and cut off who is still connected to it."""
@@ -84,9 +127,12 @@ def database_name(url: str) -> str:
 
 @contextlib.contextmanager
 def running_servers() -> Iterator[Servers]:
-    """Servers for the length of a block, or until this process dies."""
+    """Servers for the length of a block, or until this process dies; those that were named for the
+    run in the place of its own.
+    """
     process = subprocess.Popen(
-        (sys.executable, __file__),
+        (sys.executable, "-m", "support.serve"),
+        cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # Ctrl-C is for pytest, which still needs them while it tears down.
@@ -95,44 +141,6 @@ def running_servers() -> Iterator[Servers]:
     # Leaving this context closes the pipes and waits.
     with process:
         assert process.stdout is not None
-        yield Servers(**json.loads(process.stdout.readline()))
-
-
-def free_port() -> int:
-    """A port of the loopback address on which nobody listens.
-
-    Not one of those that the system gives to outgoing connections: one could have it a moment
-    later. By the system's chance, not by `random`: pytest-randomly seeds all processes alike.
-    """
-    while True:
-        port = 15_000 + secrets.randbelow(15_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
-def _serve() -> None:
-    def end_with_standard_input() -> None:
-        sys.stdin.buffer.read()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def tell(name: str, line: str) -> None:
-        sys.stderr.write(f"{name}: {line}\n")
-
-    with (
-        tempfile.TemporaryDirectory(prefix="passerelle-tests-") as scratch,
-        claim(Path(scratch) / "data") as folder,
-        Supervisor(folder, tell) as tree,
-    ):
-        threading.Thread(target=end_with_standard_input, daemon=True).start()
-        broker_url = valkey.start(tree, folder.path, free_port())
-        postgres_url = postgres.start(tree, folder.path, free_port(), durable=False)
-        sys.stdout.write(
-            f"{json.dumps({'postgres_url': postgres_url, 'broker_url': broker_url})}\n"
-        )
-        sys.stdout.flush()
-        tree.watch()
-
-
-if __name__ == "__main__":
-    _serve()
+        own = Servers(**json.loads(process.stdout.readline()))
+        found = named()
+        yield own if found is None else own.instead(found)

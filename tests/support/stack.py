@@ -15,7 +15,6 @@ from typing import Any
 
 from celery import Celery
 from cryptography.fernet import Fernet
-from redis import Redis
 from sqlalchemy import Engine, text
 
 from config.settings import read_settings
@@ -63,13 +62,20 @@ class Stack:
     mirror: Mirror | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start_all(self) -> None:
-        """A worker for every queue, and beat; they listen when this returns."""
-        for consumer in CONSUMERS:
-            self.start_worker(consumer.queue)
-        self.start("beat", "-A", "workers.main", "beat", "-s", str(self.scratch / "beat"))
-        for consumer in CONSUMERS:
-            self.wait_for_worker(consumer.queue)
+    def start_all(self, *trees: str) -> None:
+        """A worker for every queue, and beat; they listen when this returns.
+
+        With `trees` as many of each, their names ending in these.
+        """
+        queues = [consumer.queue for consumer in CONSUMERS]
+        for tree in trees or ("",):
+            for queue in queues:
+                self.start_worker(queue, name=f"{queue}{tree}")
+            schedule = str(self.scratch / f"beat{tree}")
+            self.start(f"beat{tree}", "-A", "workers.main", "beat", "-s", schedule)
+        for tree in trees or ("",):
+            for queue in queues:
+                self.wait_for_worker(f"{queue}{tree}")
 
     def start_worker(
         self, queue: str, app: str = "workers.main", name: str = "", root: Path = ROOT, **env: str
@@ -114,12 +120,14 @@ class Stack:
             assert self.processes[name].wait(seconds) == 0, self.log(name)
             self.kill(name)
 
-    def kill(self, name: str) -> None:
-        """kill -9 of a process and its children."""
-        process = self.processes.pop(name)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    def kill(self, *names: str) -> None:
+        """kill -9 of processes and their children, all at once."""
+        processes = [self.processes.pop(name) for name in names]
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        for process in processes:
+            process.wait()
 
     def send(self, name: str, *args: object) -> None:
         for call in self.copies(args):
@@ -202,22 +210,20 @@ def running_stack(
 ) -> Iterator[Stack]:
     """A database, a simulator and the means to start workers; all ends with the block.
 
-    `broker_number` is the broker's database; two stacks at once need two. With `two_firms` each
-    firm has a twin, and the stack's `loop` is the firms' own domain.
+    `broker_number` is the broker's database, where it has such; two stacks at once need two. With
+    `two_firms` each firm has a twin, and the stack's `loop` is the firms' own domain.
 
     Raises AssertionError at the end: Loop was asked by a thread with a transaction open, or by a
     way on which nobody looked; or a twin was harmed, or saw what is not its own (TimeoutError: or
     is not through).
     """
-    broker_url = f"{servers.broker_url.rpartition('/')[0]}/{broker_number}"
     with (
+        servers.broker(broker_number) as broker_url,
         servers.database(template=template) as database_url,
         running_simulator(scenario or {"import_ms": 50}) as loop,
         watching(database_url, loop.base_url) as watch,
         tempfile.TemporaryDirectory(prefix="passerelle-stack-") as scratch,
-        Redis.from_url(broker_url) as redis,
     ):
-        redis.flushdb()
         environment = os.environ | {
             "PASSERELLE_DATABASE_URL": database_url,
             "PASSERELLE_BROKER_URL": broker_url,
@@ -227,6 +233,7 @@ def running_stack(
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
             # Celery warns of a root user on standard error; nothing is loaded by pickle here.
             "C_FORCE_ROOT": "1",
+            **servers.settings,
             **env,
         }
         settings = read_settings(environment)
@@ -245,6 +252,5 @@ def running_stack(
                 stack.kill(name)
             app.close()
             runtime.close()
-            redis.flushdb()
         asked = loop.requests()["total"]
         assert asked <= watch.requests.total(), "Loop was asked behind the watch's back."
