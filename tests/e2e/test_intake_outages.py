@@ -63,8 +63,8 @@ def test_what_is_wrong_with_one_of_a_group_harms_no_other_of_it(deadly: Stack) -
     deadly.until_states(firm, received=13)
     until_refused(deadly, before, [body_of(killer), json.dumps(wrong).encode()])
     assert deadly.log("intake").count("messages are taken in one by one") > logged
-    with Redis.from_url(deadly.env["PASSERELLE_BROKER_URL"]) as broker:
-        until(lambda: int(str(broker.hlen("unacked"))), lambda left: left == 0)
+    broker = Messages(deadly.env["PASSERELLE_BROKER_URL"])
+    until(lambda: (broker.waiting(["intake"]), broker.held()), lambda rest: not any(rest))
 
 
 @pytest.mark.parametrize(
