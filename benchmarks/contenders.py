@@ -205,9 +205,9 @@ def _bare(ground: Ground, load: Load, scratch: Path) -> Iterator[Running]:
 
 
 PLAIN = Contender("plain", partial(_plain, ("--pool", "prefork", "--concurrency", "8"), ""))
-# What served it best of prefork 8, 16, 32 and threads 16, 32, 64: docs/performance.md.
+# What served it best of prefork 16 and 32 and threads 16, 32 and 64: docs/performance.md.
 PLAIN_AT_ITS_BEST = Contender(
-    "plain at its best", partial(_plain, ("--pool", "threads", "--concurrency", "32"), "1")
+    "plain at its best", partial(_plain, ("--pool", "prefork", "--concurrency", "32"), "1")
 )
 PRODUCT = Contender("product, submit_many", partial(product, MESSAGE))
 CONTENDERS = (
