@@ -50,6 +50,8 @@ check: setup ## formatter, linter, types, import order
 
 bench: setup ## ratios against what people would write instead
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.intake
+	$(BIN)/python -m benchmarks.idle
 	$(BIN)/python -m benchmarks.fec
 	$(BIN)/python -m benchmarks.outage
 	$(BIN)/python -m benchmarks.night

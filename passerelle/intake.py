@@ -256,6 +256,8 @@ class _Arrivals:
         self._limits = limits
         self._tally = tally
         self._holds: dict[int, Hold] = {}
+        # The cases of firms that nobody has registered.
+        self._unknown: dict[int, int] = {}
 
     def arrive(self, arriving: Sequence[_Placed]) -> None:
         # An entry that comes twice in one message is weighed against its own first arrival, so
@@ -337,12 +339,17 @@ class _Arrivals:
         if case_id is None:
             if firm.registered:
                 return None
-            message = f"No firm {firm.code} is registered: passerelle firm add."
-            cause = Cause(Scope.FIRM, firm.id, None, Reason.UNKNOWN_FIRM, message)
-            case_id = hold(self._connection, cause)
+            case_id = self._unknown_firm(firm)
         if case_id not in self._holds:
             self._holds[case_id] = hold_of(self._connection, case_id)
         return self._holds[case_id]
+
+    def _unknown_firm(self, firm: Place) -> int:
+        if firm.id not in self._unknown:
+            message = f"No firm {firm.code} is registered: passerelle firm add."
+            cause = Cause(Scope.FIRM, firm.id, None, Reason.UNKNOWN_FIRM, message)
+            self._unknown[firm.id] = hold(self._connection, cause)
+        return self._unknown[firm.id]
 
     def _register_auxiliaries(self, arriving: Sequence[_Placed]) -> set[arrivals.Auxiliary]:
         codes = {

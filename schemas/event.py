@@ -73,9 +73,9 @@ def faults(raw: object) -> list[Fault]:
 
 def _wrong(raw: dict[str, Any]) -> Iterable[Fault]:
     try:
-        _EVENT.read(raw)
+        EVENT.read(raw)
     except ValidationError:
-        return flat(_EVENT.validate(raw))
+        return flat(EVENT.validate(raw))
     return ()
 
 
@@ -254,7 +254,7 @@ class _Event(Shape):
     entry = Object(_Entry, required=True)
 
 
-_EVENT = _Event()
+EVENT = _Event()
 
 
 def _oversize(raw: dict[str, Any]) -> Iterator[Fault]:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
 from passerelle.domain.event import Fault
-from schemas.event import build, build_entry, faults
+from schemas.event import EVENT, build, build_entry, faults
 from schemas.shapes import MOST_FAULTS, MOST_KEYS
 from support.events import JsonObject, drop, events, foreign_purchase, purchase, put
 
@@ -68,6 +69,25 @@ def test_anything_in_place_of_an_event_gets_a_verdict(raw: Any) -> None:
 @given(_places, _values)
 def test_anything_in_place_of_a_part_of_an_event_gets_a_verdict(place: str, value: Any) -> None:
     _assert_fit_to_be_kept(faults(put(purchase(), place, value)))
+
+
+@settings(deadline=None)
+@given(_places, _values)
+def test_the_quick_look_sees_a_fault_where_there_is_one_and_nowhere_else(
+    place: str, value: Any
+) -> None:
+    raw = put(purchase(), place, value)
+    try:
+        EVENT.read(raw)
+    except ValidationError:
+        assert EVENT.validate(raw)
+    else:
+        assert EVENT.validate(raw) == {}
+
+
+@given(events())
+def test_the_quick_look_reads_a_good_event_as_marshmallow_does(raw: JsonObject) -> None:
+    assert EVENT.read(raw) == EVENT.load(raw)
 
 
 def _nested_lists(depth: int) -> Any:
