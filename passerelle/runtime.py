@@ -50,9 +50,6 @@ _NO_DATABASE = (
 _POOL_SIZE = 32
 """Database connections of one process, at most: one for each thread that delivers."""
 
-_GATHER_SECONDS = 3.0
-"""Requests to Loop are counted and cost more than this wait does."""
-
 _FIRST_SAMPLES = 3
 """Entries of a folder's first import that are read back before it is believed."""
 
@@ -163,7 +160,7 @@ class Runtime:
                 limits=self.limits,
                 send_origin=settings.readback == "origin",
                 lease_seconds=settings.lease_seconds,
-                gather_seconds=_GATHER_SECONDS,
+                gather_seconds=settings.gather_seconds,
             ),
             self._chance,
             self._checkpoint,

@@ -230,6 +230,7 @@ def running_stack(
             "PASSERELLE_SECRET_KEYS": Fernet.generate_key().decode(),
             "PASSERELLE_LOOP_URL": watch.url,
             "PASSERELLE_DATA_DIR": scratch,
+            "PASSERELLE_GATHER_SECONDS": "1",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
             # Celery warns of a root user on standard error; nothing is loaded by pickle here.
             "C_FORCE_ROOT": "1",

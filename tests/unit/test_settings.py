@@ -33,7 +33,7 @@ def test_an_empty_environment_gives_the_contracts_defaults() -> None:
     assert (settings.verify, settings.max_attempts) == (20, 8)
     assert (settings.pace_start, settings.pace_max) == (10, 50)
     assert (settings.batch_lines, settings.batch_bytes) == (500, 1_000_000)
-    assert settings.keep_days is None
+    assert (settings.gather_seconds, settings.keep_days) == (3, None)
     assert settings.data_dir == Path(".passerelle")
 
 
