@@ -21,7 +21,9 @@ from support.template import Spares, make_template
 from support.workshop import Workshop
 
 # The machine is shared: how long one example takes says nothing.
-settings.register_profile("passerelle", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "passerelle", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("passerelle")
 
 # They ask for a RabbitMQ that somebody has named.

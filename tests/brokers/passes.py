@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 5.0
 EVERYWHERE = (
     "tests/chaos",
-    "tests/e2e/test_two_trees.py",
+    "tests/brokers/test_two_trees.py",
     "tests/e2e/test_kill_9.py",
     "tests/e2e/test_intake_outages.py",
     "tests/e2e/test_shutdown.py",
@@ -33,7 +33,7 @@ EVERYWHERE = (
 )
 # They look into the broker by its own protocol.
 ON_REDIS = ("tests/e2e/test_no_task_calls.py", "tests/e2e/test_foreign_producer.py")
-ON_RABBITMQ = ("tests/brokers",)
+ON_RABBITMQ = ("tests/brokers/test_rabbitmq.py",)
 _LEFT_OUT_OF_CHAOS = {
     "broker": "the broker is not stopped, replaced, filled or made to refuse: the way to it is cut "
     "and stands still instead",
