@@ -8,11 +8,9 @@ import contextlib
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,10 +24,7 @@ from psycopg import sql
 from redis import Redis
 
 from benchmarks.processes import ROOT, BenchmarkError, running
-from passerelle.embedded import postgres, valkey
-from passerelle.embedded.folder import claim
 from passerelle.embedded.port import free_base
-from passerelle.embedded.supervisor import Supervisor
 from passerelle.store.engine import make_engine
 from passerelle.store.schema import upgrade
 
@@ -138,8 +133,9 @@ def prepared(latency_ms: int, import_ms: int) -> Iterator[Ground]:
 @contextlib.contextmanager
 def _servers() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
     """The process above PostgreSQL and Valkey, and their URLs."""
+    port = free_base(_FIRST_PORT, 2)
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.ground"],
+        [sys.executable, "-m", "benchmarks.serve", str(port + 1), str(port)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -155,31 +151,3 @@ def _servers() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
 def _child(parent: psutil.Process, name: str) -> psutil.Process:
     (found,) = (child for child in parent.children() if child.name().startswith(name))
     return found
-
-
-def _serve() -> None:
-    def end_with_standard_input() -> None:
-        sys.stdin.buffer.read()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def tell(name: str, line: str) -> None:
-        sys.stderr.write(f"{name}: {line}\n")
-
-    with (
-        tempfile.TemporaryDirectory(prefix="passerelle-benchmarks-") as scratch,
-        claim(Path(scratch) / "data") as folder,
-        Supervisor(folder, tell) as tree,
-    ):
-        threading.Thread(target=end_with_standard_input, daemon=True).start()
-        port = free_base(_FIRST_PORT, 2)
-        urls = {
-            "valkey": valkey.start(tree, folder.path, port),
-            "postgres": postgres.start(tree, folder.path, port + 1),
-        }
-        sys.stdout.write(f"{json.dumps(urls)}\n")
-        sys.stdout.flush()
-        tree.watch()
-
-
-if __name__ == "__main__":
-    _serve()

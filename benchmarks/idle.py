@@ -18,6 +18,9 @@ _POSITIVE = click.IntRange(min=1)
 _APART_SECONDS = 0.4
 """Between an entry and the next: what is measured is one alone."""
 
+_QUIET_SECONDS = 5.0
+"""Without a request: then the folders have been read, and no import is asked about."""
+
 _IMPORT = "importJson"
 
 
@@ -50,19 +53,20 @@ def main(seconds: int, entries: int) -> None:
 def _settle(ground: Ground, running: Running, load: Load) -> None:
     """All folders have been read by then, and each has had an entry."""
     running.send(load.events("first", load.entries))
-    running.processes.wait_until(lambda: running.synced() == load.entries, "all are synced")
-    calls = ground.calls().total()
-    for _ in range(24):
-        # Until nothing is asked any more.
-        time.sleep(5)
-        before, calls = calls, ground.calls().total()
-        if calls == before:
-            return
-    raise BenchmarkError("Loop is asked for ever.")
+    processes = running.processes
+    processes.wait_until(lambda: running.synced() == load.entries, "all are synced")
+    calls = [-1]
+
+    def is_quiet() -> bool:
+        calls.append(ground.calls().total())
+        return calls[-1] == calls[-2]
+
+    processes.wait_until(is_quiet, "nothing is asked any more", every=_QUIET_SECONDS)
 
 
 def _idle(ground: Ground, running: Running, seconds: int) -> None:
     calls, spent = ground.calls(), usage(running.processes.roots())
+    # What is measured is what goes on while nothing happens.
     time.sleep(seconds)
     asked = ground.calls() - calls
     of_kind = {

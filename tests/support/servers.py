@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from redis import Redis
 
 from support.named import Named, database_prefix, named, place
+from support.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,11 @@ def running_servers() -> Iterator[Servers]:
     run in the place of its own.
     """
     process = subprocess.Popen(
-        (sys.executable, "-m", "support.serve"),
-        cwd=Path(__file__).parents[1],
+        (
+            *(sys.executable, "-m", "benchmarks.serve", str(free_port()), str(free_port())),
+            "--quick",
+        ),
+        cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # Ctrl-C is for pytest, which still needs them while it tears down.
@@ -141,6 +145,7 @@ def running_servers() -> Iterator[Servers]:
     # Leaving this context closes the pipes and waits.
     with process:
         assert process.stdout is not None
-        own = Servers(**json.loads(process.stdout.readline()))
+        urls = json.loads(process.stdout.readline())
+        own = Servers(urls["postgres"], urls["valkey"])
         found = named()
         yield own if found is None else own.instead(found)
