@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from celery import Celery
 from celery.exceptions import Reject
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,6 +31,12 @@ def requeued_at(*errors: type[Exception]) -> Iterator[None]:
         # The pause keeps the message from going round and round.
         time.sleep(_AWAY_SECONDS)
         raise Reject(type(error).__name__, requeue=True) from error
+
+
+def ring_and_tell(app: Celery, done: TakenIn) -> dict[str, int]:
+    """Ring for what was taken in; what became of it, for Flower."""
+    ring_for_folders(app, done.folders)
+    return {"new": done.new, "known": done.known, "refused": done.refused}
 
 
 class _IntakeTask(UseCaseTask):
@@ -58,8 +65,7 @@ class _IntakeTask(UseCaseTask):
             done = self.take_in(args, kwargs)
         if isinstance(done, Reconciled):
             return asdict(done)
-        ring_for_folders(self.app, done.folders)
-        return {"new": done.new, "known": done.known, "refused": done.refused}
+        return ring_and_tell(self.app, done)
 
     def take_in(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TakenIn | Reconciled:
         intake = self.runtime().intake

@@ -9,8 +9,7 @@ from kombu.utils.json import loads
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
-from tasks.bells import ring_for_folders
-from tasks.intake import Submit, requeued_at
+from tasks.intake import Submit, requeued_at, ring_and_tell
 from tasks.names import SUBMIT
 
 
@@ -37,6 +36,5 @@ def take_in_together(
         requeued_at(SQLAlchemyError),
     ):
         done = task.runtime().intake.take_in(events)
-    ring_for_folders(current_app, done.folders)
-    told = {"together": len(events), "new": done.new, "known": done.known, "refused": done.refused}
+    told = {"together": len(events), **ring_and_tell(current_app, done)}
     return told, time.monotonic() - began
