@@ -150,6 +150,9 @@ class Machine(RuleBasedStateMachine):
             self.hours_pass()
             self.shop.sweep()
             self.shop.follow_up()
+            if self.shop.rows("SELECT FROM entries WHERE read_again_at IS NOT NULL"):
+                # Of an import that takes longer even than that nobody could tell.
+                self.loop.land()
             self.shop.ask()
         self.shop.deliver()
 
