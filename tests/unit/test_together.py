@@ -72,6 +72,18 @@ def requests(count: int) -> list[FakeRequest]:
     return [FakeRequest(str(number)) for number in range(count)]
 
 
+def group(
+    pool: FakePool, together: Callable[[Any], None]
+) -> tuple[list[FakeRequest], SimpleNamespace]:
+    """Three requests, and the job that the pool was given for them."""
+    waiting = requests(3)
+    for one in waiting:
+        together(one)
+    pool.free()
+    [job] = pool.jobs
+    return waiting, job
+
+
 def test_one_alone_goes_as_any_other_request(
     pool: FakePool, together: Callable[[Any], None]
 ) -> None:
@@ -110,11 +122,7 @@ def test_those_that_wait_for_a_process_go_together_once(
 def test_a_group_that_failed_is_done_one_by_one(
     pool: FakePool, together: Callable[[Any], None]
 ) -> None:
-    waiting = requests(3)
-    for one in waiting:
-        together(one)
-    pool.free()
-    [job] = pool.jobs
+    waiting, job = group(pool, together)
     job.error_callback(SimpleNamespace(exception=ValueError("what an event says")))
     assert pool.alone == ["0", "1", "2"]
     assert not any(one.told for one in waiting)
@@ -123,11 +131,7 @@ def test_a_group_that_failed_is_done_one_by_one(
 def test_a_group_that_is_put_back_is_put_back_whole(
     pool: FakePool, together: Callable[[Any], None]
 ) -> None:
-    waiting = requests(3)
-    for one in waiting:
-        together(one)
-    pool.free()
-    [job] = pool.jobs
+    waiting, job = group(pool, together)
     failure = SimpleNamespace(exception=Reject("OperationalError", requeue=True))
     job.error_callback(failure)
     assert pool.alone == []
