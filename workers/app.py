@@ -141,7 +141,12 @@ def make_app(settings: Settings, runtime: Runtime | None = None) -> Celery:
     if settings.broker_url is None:
         raise SettingsError(["PASSERELLE_BROKER_URL is not set; `passerelle up` starts a broker."])
     broker.install()
-    app = Celery("passerelle", broker=settings.broker_url, set_as_current=False)
+    app = Celery(
+        "passerelle",
+        broker=settings.broker_url,
+        events="workers.events:Events",
+        set_as_current=False,
+    )
     app.conf.update(_configuration(settings))
     stop = threading.Event()
     # Told to the main process alone: where tasks run in threads, those that call Loop are in it.

@@ -5,7 +5,10 @@ So does what a worker holds: a message of the hub's is not lost with the broker 
 
 import contextlib
 import secrets
+import signal
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +18,7 @@ from support.events import JsonObject, purchase
 from support.servers import Servers
 from support.simulator import until
 from support.stack import QUICK_LEASES, Stack, running_stack
+from workers.heartbeat import EVERY_SECONDS
 
 FOLDERS = ("AWAY000001", "AWAY000002", "AWAY000003")
 # Nobody is at work for it, so intake rings as soon as it has taken in what it holds.
@@ -132,3 +136,23 @@ def test_what_a_killed_worker_held_is_done_by_another(stack: Stack) -> None:
         stack.until_log(second, " ready.")
         stack.kill(first)
     stack.until_states(firm, VISIBILITY + 30, synced=1)
+
+
+def test_a_worker_that_finds_the_broker_away_by_its_own_heartbeat_says_so_and_can_be_ended(
+    stack: Stack, broker: Broker, tmp_path: Path
+) -> None:
+    file = tmp_path / "heartbeat"
+    stack.start_worker("referentials", name="late", PASSERELLE_HEARTBEAT=str(file))
+    until(file.exists, bool, 60)
+    process = stack.processes["late"]
+    process.send_signal(signal.SIGSTOP)
+    # Then Flower is to be told, before anything else.
+    until(lambda: time.time() - file.stat().st_mtime, lambda age: age > 2 * EVERY_SECONDS)
+    broker.kill()
+    try:
+        process.send_signal(signal.SIGCONT)
+        stack.until_log("late", "Cannot connect")
+        assert not file.exists()
+        stack.stop("late")
+    finally:
+        broker.start()
