@@ -27,7 +27,7 @@ def test_an_entry_is_followed_from_its_message_to_loop_s_request(stack: Stack) -
         [line] = until(lambda: [line for line in lines(stack, queue, event) if wanted(line)], bool)
         return line
 
-    taken = found("intake", "events were taken in", lambda line: line["message_id"] == message)
+    taken = found("intake", "events were taken in", lambda line: line.get("message_id") == message)
     [entry] = taken["entries"]
     posted = found("delivery", "import request answered", lambda line: entry in line["entries"])
     ended = found("delivery", "import ended", lambda line: line["import_id"] == posted["import_id"])

@@ -26,21 +26,26 @@ ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"x-apikey": "KEY:SECRET", "Ocp-Apim-Subscription-Key": "SUBSCRIPTION"}
 _PAGE = 1_000
 _TIMEOUT = 30
+_SELDOM = 0.3
 _T = TypeVar("_T")
 
 
 def until(
     read: Callable[[], _T], good: Callable[[_T], bool], seconds: float = 20, every: float = 0.01
 ) -> _T:
-    """The first reading that is good. Raises TimeoutError: none was, with the last one."""
-    deadline = time.monotonic() + seconds
+    """The first reading that is good. Raises TimeoutError: none was, with the last one.
+
+    What takes long is looked at less often: looking takes the time of what is waited for.
+    """
+    began = time.monotonic()
     while True:
         found = read()
         if good(found):
             return found
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise TimeoutError(f"after {seconds} s still {found!r}")
-        time.sleep(every)
+        time.sleep(max(every, min(waited / 10, _SELDOM)))
 
 
 @dataclass(frozen=True, slots=True)
