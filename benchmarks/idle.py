@@ -76,7 +76,7 @@ def _idle(ground: Ground, running: Running, seconds: int) -> None:
     parts = ", ".join(f"{kind} {share:.2%}" for kind, share in of_kind.items())
     click.echo(
         f"idle for {seconds} s: {sum(of_kind.values()):.2%} of a core ({parts}); "
-        f"requests to Loop: {asked.total()}"
+        f"requests to Loop: {asked.total()} {dict(asked)}"
     )
 
 

@@ -110,11 +110,9 @@ class Delivery:
                 claims.heard(connection, folder_id)
                 return None
         with self._turns.turn(folder.firm_id, DELIVERING) as granted:
-            sent = granted and self._request(folder, lease)
+            gather = self._request(folder, lease) if granted else None
         with self._engine.begin() as connection:
-            # Behind a read that only made the folder known nothing needs to gather.
-            gather = self._terms.gather_seconds if folder.registered else 0.0
-            claims.release_folder(connection, folder_id, lease, gather if sent else None)
+            claims.release_folder(connection, folder_id, lease, gather)
         if not granted:
             self._sent_away.add(folder.firm_id)
             return None
@@ -123,18 +121,22 @@ class Delivery:
             if folder.firm_id in self._sent_away:
                 self._sent_away.discard(folder.firm_id)
                 return claims.next_folder(connection, folder.firm_id, lines)
-            return folder_id if sent and claims.is_worth(connection, folder_id, lines) else None
+            if gather is None or not claims.is_worth(connection, folder_id, lines):
+                return None
+            return folder_id
 
-    def _request(self, folder: FolderRow, lease: uuid.UUID) -> bool:
-        """Whether a request was made that leaves room for the next."""
+    def _request(self, folder: FolderRow, lease: uuid.UUID) -> float | None:
+        """How many seconds entries gather for before the next request; behind what was only read
+        they need not. None: the next is not worth making now.
+        """
         credentials = Credentials.opened(folder, self._vault.open)
         if not folder.registered:
             # The POST needs a turn and a lease of its own: this read may have taken long.
             return self._register(folder, credentials)
         return self._send(folder, lease, credentials)
 
-    def _register(self, folder: FolderRow, credentials: Credentials) -> bool:
-        """Ask Loop about a folder that only an event has named so far; whether it is one."""
+    def _register(self, folder: FolderRow, credentials: Credentials) -> float | None:
+        """Ask Loop about a folder that only an event has named so far."""
         answer = self._loop.read_folder(credentials, folder.code)
         reason, message = answer.reason, answer.message
         with self._engine.begin() as connection:
@@ -143,7 +145,7 @@ class Delivery:
                 near = near_folder(connection, folder.firm_id, folder.code)
                 if near is None:
                     register_folder(connection, folder.id)
-                    return True
+                    return 0.0
                 # Both came before either was registered (rule 21).
                 reason = Reason.UNKNOWN_FOLDER
                 message = f"No folder has this code, but one is registered as {near}."
@@ -151,13 +153,13 @@ class Delivery:
                 back_off(connection, folder.firm_id, answer, self._chance())
             else:
                 hold(connection, refusal(folder.firm_id, folder.id, reason, message))
-        return False
+        return None
 
-    def _send(self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials) -> bool:
+    def _send(self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials) -> float | None:
         # What the request was made of is let go of before Loop is waited for, in as many threads
         # as there are.
         made = self._make(folder, lease, credentials)
-        if isinstance(made, bool):
+        if not isinstance(made, _Marked):
             return made
         answer = self._loop.post_import(credentials, made.body, made.started)
         self._checkpoint("call")
@@ -176,12 +178,12 @@ class Delivery:
             answer=answer.sort,
             request_id=answer.request_id,
         )
-        return True
+        return self._terms.gather_seconds
 
     def _make(
         self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials
-    ) -> _Marked | bool:
-        """A request under its mark; where there is none, whether anything was due."""
+    ) -> _Marked | float | None:
+        """A request under its mark; where there is none, what `_request` tells."""
         terms = self._terms
         with self._engine.begin() as connection:
             dues = claims.claim(
@@ -202,7 +204,7 @@ class Delivery:
         if not self._terms.send_origin:
             ready = self._without_twins(folder, lease, ready)
         if not ready:
-            return bool(dues)
+            return 0.0 if dues else None
         body = _body(folder, ready)
         started = wire.now()
         with self._engine.begin() as connection:
@@ -212,7 +214,7 @@ class Delivery:
             import_id = None if over else claims.mark(connection, folder, lease, ready)
             if import_id is None:
                 self._give_back(connection, lease, [one.entry for one in ready])
-                return False
+                return None
         self._checkpoint("mark")
         return _Marked(import_id, [one.entry for one in ready], body, started)
 

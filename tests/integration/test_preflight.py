@@ -70,9 +70,9 @@ class ChartedLoop(ToldLoop):
         return Page(tuple(records), len(records))
 
 
-def charted(engine: Engine) -> tuple[Workshop, ChartedLoop]:
+def charted(engine: Engine, gather_seconds: float = 0) -> tuple[Workshop, ChartedLoop]:
     loop = ChartedLoop()
-    shop = Workshop(engine, loop)
+    shop = Workshop(engine, loop, gather_seconds=gather_seconds)
     shop.add_firm()
     refresh(shop)
     return shop, loop
@@ -160,6 +160,15 @@ def test_an_account_that_was_made_since_is_found_by_name(shop: Workshop, loop: C
     deliver(shop)
     assert shop.state() == "posted"
     assert not refresh_is_asked_for(shop)
+
+
+def test_what_was_found_by_name_goes_without_gathering(engine: Engine) -> None:
+    shop, loop = charted(engine, gather_seconds=3600)
+    loop.lists[Kind.ACCOUNT]["606300"] = False
+    shop.submit(missing())
+    shop.deliver_all()
+    assert loop.named == ["606300"]
+    assert shop.state() == "posted"
 
 
 def test_an_account_as_long_as_those_beside_it_is_found(shop: Workshop, loop: ChartedLoop) -> None:
