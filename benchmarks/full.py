@@ -1,0 +1,186 @@
+"""`python -m benchmarks.full`: the rate beside millions of entries, settled and waiting.
+
+How it is done and how it is read: docs/performance.md.
+"""
+
+import functools
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import click
+from sqlalchemy import Engine, TextClause, text
+
+from benchmarks.contenders import PRODUCT, Running
+from benchmarks.filling import Filled, Place, fill
+from benchmarks.ground import Ground, prepared
+from benchmarks.load import SECRET, SUBSCRIPTION, WARM_UP, Json, Load, api_key, origin_of
+from benchmarks.processes import BenchmarkError, stand_alone
+from config.settings import read_settings
+from passerelle.domain.firm_keys import FirmKeys
+from passerelle.domain.states import Reason, Scope
+from passerelle.registration import FolderTerms
+from passerelle.runtime import Runtime
+from passerelle.store.cases import Cause, hold
+from passerelle.store.engine import make_engine
+from passerelle.store.probes import put_off
+
+_POSITIVE = click.IntRange(min=1)
+_LOAD = Load(0, folders=50, firms=5)
+_FIRST = 5_000
+"""Entries that the product delivers into each database before anything is measured."""
+
+_HELD = "HELD"
+_HELD_FOLDERS = 50
+_UNPROBED_SECONDS = 365 * 86_400.0
+_LOOK_SECONDS = 0.25
+# A database may be slow: what has to be done in time is a part of a round.
+_PARTS = 10
+_GIGABYTE = 1_000_000_000
+
+# By the key: to count all would cost more than what is measured.
+_LAST = text("SELECT coalesce(max(id), 0) FROM entries")
+_SYNCED = text("SELECT count(*) FROM entries WHERE id > :last AND state = 'synced'")
+_ENDED = text("SELECT extract(epoch FROM max(synced_at))::float FROM entries WHERE id > :last")
+_UNREAD = text("SELECT count(*) FROM folders WHERE refreshed_at IS NULL")
+_OPEN = text("""
+SELECT count(*) FROM firms f JOIN cases c ON c.id = f.held_by
+WHERE f.code = :code AND c.state = 'open' AND c.probes = 0
+""")
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--settled", type=_POSITIVE, default=10_000_000, help="Entries, at least.")
+@click.option("--waiting", type=_POSITIVE, default=1_000_000, help="Entries, at least.")
+@click.option("--entries", type=_POSITIVE, default=10_000, help="Of 50 folders, a round.")
+@click.option("--rounds", type=_POSITIVE, default=2, help="In an empty and in the full database.")
+def main(settled: int, waiting: int, entries: int, rounds: int) -> None:
+    """Default settings, 5 firms; Loop answers after 50 ms and has done an import after 200 ms."""
+    stand_alone()
+    before = (rounds + 1) // 2
+    try:
+        with prepared(50, 200) as ground:
+            empty = _measure(ground, "empty before", entries, before)
+            full = _measure(
+                ground,
+                "full",
+                entries,
+                rounds,
+                lambda running: _fill(running, settled, waiting),
+            )
+            if rounds > before:
+                empty += _measure(ground, "empty after", entries, rounds - before)
+    except BenchmarkError as error:
+        raise click.ClickException(str(error)) from error
+    medians = [statistics.median(rates) for rates in (empty, full)]
+    for name, rates, median in zip(("empty", "full"), (empty, full), medians, strict=True):
+        click.echo(
+            f"{name}: {', '.join(f'{rate:,.0f}' for rate in rates)} entries a second, "
+            f"median {median:,.0f}"
+        )
+    click.echo(
+        f"in the full database: {medians[1] / medians[0]:.3f} times the rate in an empty one"
+    )
+
+
+def _measure(
+    ground: Ground,
+    name: str,
+    entries: int,
+    rounds: int,
+    prepare: Callable[[Running], Filled | None] = lambda _: None,
+) -> list[float]:
+    """Entries a second in each of the rounds, in a database of their own."""
+    ground.clear()
+    sent: list[Json] = []
+    found = []
+    with PRODUCT.start(ground, _LOAD, ground.scratch / name.replace(" ", "-")) as running:
+        engine = make_engine(running.processes.env["PASSERELLE_DATABASE_URL"])
+
+        def rate(series: str, count: int) -> float:
+            events = _LOAD.events(series, count)
+            sent.extend(events)
+            return _rate(running, engine, events)
+
+        rate("first", _FIRST)
+        running.processes.wait_until(
+            lambda: not _scalar(engine, _UNREAD), "all folders have been read"
+        )
+        filled = prepare(running)
+        for number in range(1, rounds + 1):
+            rate(f"warm-{number}", WARM_UP)
+            found.append(rate(f"entry-{number}", entries))
+            click.echo(f"{name}, {number} of {rounds}: {found[-1]:,.0f} a second", err=True)
+        if filled is not None:
+            _check_held(running, engine, filled)
+        engine.dispose()
+        if ground.booked() != Counter(map(origin_of, sent)):
+            raise BenchmarkError("The books do not hold each entry that was sent once.")
+    return found
+
+
+def _rate(running: Running, engine: Engine, events: Sequence[Json]) -> float:
+    """From the first that is sent to the last that is synced; nothing else comes meanwhile."""
+    last = _scalar(engine, _LAST)
+
+    def reaches(wanted: int) -> bool:
+        return _scalar(engine, _SYNCED, last=last) >= wanted
+
+    began = time.time()
+    running.send(events)
+    for part in range(1, _PARTS + 1):
+        wanted = len(events) * part // _PARTS
+        running.processes.wait_until(
+            functools.partial(reaches, wanted), f"{wanted} are synced", every=_LOOK_SECONDS
+        )
+    return len(events) / (_scalar(engine, _ENDED, last=last) - began)
+
+
+def _fill(running: Running, settled: int, waiting: int) -> Filled:
+    env = running.processes.env
+    runtime = Runtime(read_settings(env, env_file=False))
+    held = _hold(runtime)
+    runtime.close()
+    filled = fill(env["PASSERELLE_DATABASE_URL"], settled, waiting, held)
+    click.echo(
+        f"{filled.settled:,} settled and {filled.waiting:,} waiting entries were added in "
+        f"{filled.seconds:,.0f} s; the database has {filled.database_bytes / _GIGABYTE:.1f} GB"
+    )
+    return filled
+
+
+def _hold(runtime: Runtime) -> Place:
+    """A firm whose keys Loop has refused, and is not asked about for a year."""
+    keys = FirmKeys(api_key(_HELD), SECRET, SUBSCRIPTION)
+    runtime.registration.add_firm(_HELD, keys)
+    with runtime.engine.begin() as connection:
+        firm = connection.execute(
+            text("SELECT id FROM firms WHERE code = :code"), {"code": _HELD}
+        ).scalar_one()
+        reason = Reason.CREDENTIALS_REFUSED
+        case = hold(connection, Cause(Scope.FIRM, firm, None, reason, "Loop refuses the keys."))
+        put_off(connection, case, _UNPROBED_SECONDS)
+    for number in range(_HELD_FOLDERS):
+        runtime.registration.add_folder(_HELD, f"HELD{number:04}", FolderTerms())
+    with runtime.engine.connect() as connection:
+        folders = connection.execute(
+            text("SELECT id FROM folders WHERE firm_id = :firm ORDER BY id"), {"firm": firm}
+        )
+        return Place(firm, list(folders.scalars()))
+
+
+def _check_held(running: Running, engine: Engine, filled: Filled) -> None:
+    """Raises: BenchmarkError, where anything of the firm on hold has moved."""
+    still = running.states()["waiting"]
+    if still != filled.waiting or not _scalar(engine, _OPEN, code=_HELD):
+        raise BenchmarkError(f"The hold has not stood: {still:,} of {filled.waiting:,} wait.")
+
+
+def _scalar(engine: Engine, statement: TextClause, **values: object) -> float:
+    with engine.connect() as connection:
+        return float(connection.execute(statement, values).scalar_one())
+
+
+if __name__ == "__main__":
+    main()
