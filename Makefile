@@ -52,6 +52,7 @@ bench: setup ## ratios against what people would write instead
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.intake
 	$(BIN)/python -m benchmarks.idle
+	$(BIN)/python -m benchmarks.beside
 	$(BIN)/python -m benchmarks.fec
 	$(BIN)/python -m benchmarks.outage
 	$(BIN)/python -m benchmarks.night

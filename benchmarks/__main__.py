@@ -13,7 +13,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.ground import prepared
 from benchmarks.load import Load
 from benchmarks.processes import BenchmarkError, stand_alone
-from benchmarks.report import as_json, conditions, show, summarise
+from benchmarks.report import as_json, conditions, plot, show, summarise
 from benchmarks.turn import Turn, take_turn
 
 _WIDTH = 120
@@ -31,6 +31,9 @@ _MILLISECONDS = click.IntRange(min=0)
 @click.option(
     "--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write it all."
 )
+@click.option(
+    "--plot", "chart", type=click.Path(path_type=Path, dir_okay=False), help="Draw it for Markdown."
+)
 def main(
     entries: int,
     folders: int,
@@ -39,6 +42,7 @@ def main(
     latency_ms: int,
     import_ms: int,
     path: Path | None,
+    chart: Path | None,
 ) -> None:
     """Entries per second from the first message to the last entry in Loop."""
     stand_alone()
@@ -62,6 +66,8 @@ def main(
     summaries = summarise(turns)
     if path is not None:
         path.write_text(json.dumps(as_json(found, turns, summaries), indent=2), encoding="utf-8")
+    if chart is not None:
+        chart.write_text(f"{plot(summaries)}\n", encoding="utf-8")
     show(Console(width=_WIDTH), found, summaries)
 
 

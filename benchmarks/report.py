@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import importlib.metadata
+import json
 import os
 import platform
 import statistics
@@ -130,6 +131,21 @@ def as_json(found: Json, turns: Sequence[Turn], summaries: Sequence[Summary]) ->
         "summary": [dataclasses.asdict(summary) for summary in summaries],
         "turns": [{**dataclasses.asdict(turn), "rate": turn.rate} for turn in turns],
     }
+
+
+def plot(summaries: Sequence[Summary]) -> str:
+    """Entries a second as a chart in Mermaid's notation, which docs/performance.md holds."""
+    return "\n".join(
+        (
+            "```mermaid",
+            "xychart-beta horizontal",
+            '    title "Entries a second, median"',
+            f"    x-axis {json.dumps([one.contender for one in summaries])}",
+            '    y-axis "entries a second"',
+            f"    bar {[round(one.rate.median) for one in summaries]}",
+            "```",
+        )
+    )
 
 
 def show(console: Console, found: Json, summaries: Sequence[Summary]) -> None:
