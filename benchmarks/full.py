@@ -124,7 +124,8 @@ def _measure(
 
 def _rate(running: Running, engine: Engine, events: Sequence[Json]) -> float:
     """From the first that is sent to the last that is synced; nothing else comes meanwhile."""
-    last = _scalar(engine, _LAST)
+    # As it is in the table: an index on whole numbers is none for others.
+    last = int(_scalar(engine, _LAST))
 
     def reaches(wanted: int) -> bool:
         return _scalar(engine, _SYNCED, last=last) >= wanted
