@@ -7,17 +7,16 @@ import statistics
 import time
 
 import click
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Engine, text
 
 from benchmarks.contenders import PRODUCT, Running
-from benchmarks.ground import prepared
+from benchmarks.ground import prepared, scalar
 from benchmarks.load import Json, Load
 from benchmarks.processes import BenchmarkError, stand_alone
 from passerelle.store.engine import make_engine
 
 _POSITIVE = click.IntRange(min=1)
-_OF_EACH = 10
-_LOAD = Load(entries=50 * _OF_EACH, folders=50, firms=5)
+_LOAD = Load(entries=500, folders=50, firms=5)
 _LARGE = Load(entries=1, folders=1, firms=1)
 _PLACE = _LARGE.places()[0]
 
@@ -48,11 +47,11 @@ def main(entries: int, rounds: int) -> None:
             engine = make_engine(running.processes.env["PASSERELLE_DATABASE_URL"])
             _small(running, engine, "first")
             alone = [_small(running, engine, f"alone{number}") for number in range(rounds)]
-            wanted = _count(engine, _TAKEN_IN) + entries
+            wanted = scalar(engine, _TAKEN_IN) + entries
             began = time.monotonic()
             running.send(_LARGE.events("large", entries))
             running.processes.wait_until(
-                lambda: _count(engine, _TAKEN_IN) == wanted, "the large folder's are taken in", 0.5
+                lambda: scalar(engine, _TAKEN_IN) == wanted, "the large folder's are taken in", 0.5
             )
             click.echo(f"{entries:,} taken in after {time.monotonic() - began:.1f} s")
             beside = [_beside(running, engine, f"beside{number}") for number in range(rounds)]
@@ -73,8 +72,8 @@ def _events(series: str) -> list[Json]:
 
 def _small(running: Running, engine: Engine, series: str) -> float:
     """Seconds from `send_task` until the last entry of the small folders is synced."""
-    events = _events(f"{series}x")
-    values = dict(zip(("firm", "folder"), _PLACE, strict=True), series=f"{series}x")
+    events = _events(series)
+    values = dict(zip(("firm", "folder"), _PLACE, strict=True), series=f"{series}-")
     began = time.time()
     running.send(events)
     ended: list[float] = []
@@ -91,14 +90,9 @@ def _small(running: Running, engine: Engine, series: str) -> float:
 
 def _beside(running: Running, engine: Engine, series: str) -> float:
     seconds = _small(running, engine, series)
-    if not _count(engine, _WAITING):
+    if not scalar(engine, _WAITING):
         raise BenchmarkError("The large folder was through too early; take more --entries.")
     return seconds
-
-
-def _count(engine: Engine, statement: TextClause) -> int:
-    with engine.connect() as connection:
-        return int(connection.execute(statement).scalar_one())
 
 
 if __name__ == "__main__":

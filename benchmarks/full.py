@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import click
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Engine, text
 
 from benchmarks.contenders import PRODUCT, Running
 from benchmarks.filling import Filled, Place, fill
-from benchmarks.ground import Ground, prepared
+from benchmarks.ground import Ground, prepared, scalar
 from benchmarks.load import SECRET, SUBSCRIPTION, WARM_UP, Json, Load, api_key, origin_of
 from benchmarks.processes import BenchmarkError, stand_alone
 from config.settings import read_settings
@@ -107,7 +107,7 @@ def _measure(
 
         rate("first", _FIRST)
         running.processes.wait_until(
-            lambda: not _scalar(engine, _UNREAD), "all folders have been read"
+            lambda: not scalar(engine, _UNREAD), "all folders have been read"
         )
         filled = prepare(running)
         for number in range(1, rounds + 1):
@@ -124,11 +124,10 @@ def _measure(
 
 def _rate(running: Running, engine: Engine, events: Sequence[Json]) -> float:
     """From the first that is sent to the last that is synced; nothing else comes meanwhile."""
-    # As it is in the table: an index on whole numbers is none for others.
-    last = int(_scalar(engine, _LAST))
+    last = scalar(engine, _LAST)
 
     def reaches(wanted: int) -> bool:
-        return _scalar(engine, _SYNCED, last=last) >= wanted
+        return bool(scalar(engine, _SYNCED, last=last) >= wanted)
 
     began = time.time()
     running.send(events)
@@ -137,7 +136,8 @@ def _rate(running: Running, engine: Engine, events: Sequence[Json]) -> float:
         running.processes.wait_until(
             functools.partial(reaches, wanted), f"{wanted} are synced", every=_LOOK_SECONDS
         )
-    return len(events) / (_scalar(engine, _ENDED, last=last) - began)
+    ended: float = scalar(engine, _ENDED, last=last)
+    return len(events) / (ended - began)
 
 
 def _fill(running: Running, settled: int, waiting: int) -> Filled:
@@ -176,13 +176,8 @@ def _hold(runtime: Runtime) -> Place:
 def _check_held(running: Running, engine: Engine, filled: Filled) -> None:
     """Raises: BenchmarkError, where anything of the firm on hold has moved."""
     still = running.states()["waiting"]
-    if still != filled.waiting or not _scalar(engine, _OPEN, code=_HELD):
+    if still != filled.waiting or not scalar(engine, _OPEN, code=_HELD):
         raise BenchmarkError(f"The hold has not stood: {still:,} of {filled.waiting:,} wait.")
-
-
-def _scalar(engine: Engine, statement: TextClause, **values: object) -> float:
-    with engine.connect() as connection:
-        return float(connection.execute(statement, values).scalar_one())
 
 
 if __name__ == "__main__":

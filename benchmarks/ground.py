@@ -22,6 +22,7 @@ import psycopg
 import requests
 from psycopg import sql
 from redis import Redis
+from sqlalchemy import Engine, TextClause
 
 from benchmarks.processes import ROOT, BenchmarkError, running
 from passerelle.embedded.port import free_base
@@ -128,6 +129,12 @@ def prepared(latency_ms: int, import_ms: int) -> Iterator[Ground]:
                 **processes.roots(),
             },
         )
+
+
+def scalar(engine: Engine, statement: TextClause, **values: object) -> Any:
+    """The one value that a statement finds, of the type that it has in the database."""
+    with engine.connect() as connection:
+        return connection.execute(statement, values).scalar_one()
 
 
 @contextlib.contextmanager
