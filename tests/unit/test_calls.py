@@ -1,6 +1,7 @@
 """What is left of a message's wishes in the call that Celery gets to see."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -23,18 +24,31 @@ def _no_runtime() -> Runtime:
 TASKS = {task.name: task(_no_runtime) for task in (Submit, Deliver)}
 
 
-def headers(
+def message_of(
     task: str = "entries.submit", args: object = (), queue: str = "intake", **wishes: object
-) -> dict[str, Any]:
-    body = json.dumps([args, {}, {}])
-    sent = Message(
-        body=body,
+) -> Any:
+    return Message(
+        body=json.dumps([args, {}, {}]),
         headers={"task": task, "id": "7"} | wishes,
         content_type="application/json",
         delivery_info={"routing_key": queue},
         accept={"application/json"},
     )
-    return read_call(sent, TASKS).headers
+
+
+def headers(*args: Any, **wishes: Any) -> dict[str, Any]:
+    return read_call(message_of(*args, **wishes), TASKS).headers
+
+
+def test_a_message_that_waits_for_a_process_holds_its_body_alone() -> None:
+    waiting = message_of(args=[[purchase(number) for number in range(100)]])
+    tracemalloc.start()
+    try:
+        read_call(waiting, TASKS)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < len(waiting.body) / 2
 
 
 def test_a_bell_expires_and_an_event_does_not() -> None:
