@@ -20,7 +20,7 @@ from tasks.names import INTAKE, QUEUES
 from tasks.referentials import Refresh
 from tasks.remediation import ProbeCase, ReleaseCase
 from tasks.upkeep import Erase, Sweep, Tell
-from workers import broker, heartbeat, kinds
+from workers import broker, heartbeat, kinds, memory
 from workers.about import answer_about
 from workers.flower import prepare
 from workers.schedule import Every
@@ -180,6 +180,7 @@ def _start_worker(app: Celery, settings: Settings) -> None:
     if faults:
         sys.exit("\n".join(faults))
     answer_about(settings)
+    memory.share_heaps()
     # Tenths of a second that a process of a pool waits at its end for its last result to be read.
     # By then the worker may read no more, and with Celery's 300 every sixth stop took half a
     # minute. What was not read is delivered again, which harms nothing.

@@ -1,0 +1,51 @@
+"""A worker's threads share two heaps; of many each would keep what its busiest moment took."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support.simulator import ROOT
+
+# Eight threads are alive at once and take memory from the system's own `malloc`; then it tells of
+# its heaps.
+TAKE = """
+import ctypes, threading
+def take():
+    all_there.wait()
+    ctypes.CDLL(None).malloc(10_000)
+    all_there.wait()
+all_there = threading.Barrier(8)
+threads = [threading.Thread(target=take) for _ in range(8)]
+for one in threads: one.start()
+for one in threads: one.join()
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+START = """
+from celery import signals
+from config.settings import read_settings
+from workers.app import make_app
+app = make_app(read_settings({
+    "PASSERELLE_BROKER_URL": "redis://127.0.0.1:9/0",
+    "PASSERELLE_DATABASE_URL": "postgresql://127.0.0.1:9/none",
+    "PASSERELLE_SECRET_KEYS": "x" * 43 + "=",
+}, env_file=False))
+signals.celeryd_init.send(sender=None)
+"""
+
+
+@pytest.mark.parametrize(("program", "shared"), [(TAKE, False), (START + TAKE, True)])
+def test_threads_of_a_worker_share_two_heaps(program: str, *, shared: bool) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    assert (told.count("<heap ") <= 2) is shared
