@@ -158,7 +158,8 @@ class Delivery:
     def _send(self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials) -> float | None:
         # What the request was made of is let go of before Loop is waited for, in as many threads
         # as there are.
-        made = self._make(folder, lease, credentials)
+        with self._turns.preparing():
+            made = self._make(folder, lease, credentials)
         if not isinstance(made, _Marked):
             return made
         answer = self._loop.post_import(credentials, made.body, made.started)
@@ -295,7 +296,8 @@ class Delivery:
     def _counted(self, folder: FolderRow, one: Ready, twins: Twins) -> Ready | None:
         """With how many like it are in Loop; None where Loop did not say."""
         sent = Sent(folder.id, folder.code, one.lines, twins.origins)
-        found = self._lookup.find_piece(folder, sent)
+        with self._turns.stepping_aside():
+            found = self._lookup.find_piece(folder, sent)
         if isinstance(found, Answer):
             if found is not NO_TURN:
                 with self._engine.begin() as connection:

@@ -102,7 +102,8 @@ class Preflight:
         return store.known(connection, folder_id, uses)
 
     def passing(self, claimed: Claimed, known: Known, credentials: Credentials) -> list[Due]:
-        """Those that may be sent now; the others are parked, or given back to wait.
+        """Those that may be sent now; the others are parked, or given back to wait. To be called
+        while a request is made ready: Loop may be asked meanwhile.
 
         No entry where Loop was asked for codes and took long: the POST needs time under the lease.
         """
@@ -131,7 +132,8 @@ class Preflight:
         if doubted:
             codes = {lack.code for _, missed in doubted for lack in missed if lack.code is not None}
             some = sorted(codes)[:_MOST_ASKED_FOR]
-            asked = self._ask(claimed.folder, some, credentials, end_by)
+            with self._turns.stepping_aside():
+                asked = self._ask(claimed.folder, some, credentials, end_by)
             if asked.shown:
                 with self._engine.begin() as connection:
                     store.heal_cured(connection, claimed.folder.id)

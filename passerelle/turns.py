@@ -32,6 +32,10 @@ READING = Kind(at_once=4, ahead=6)
 # Reference data come after all else: nobody who has work waits for more than one of their requests.
 REFRESHING = Kind(at_once=1, ahead=1)
 
+PREPARED_AT_ONCE = 4
+"""Requests that a process makes ready at once. Each takes some megabytes until it is sent, and more
+of them would be no faster: it is work for the processor."""
+
 
 class Turns:
     """`pace`: requests a second of a firm, at first and at most.
@@ -45,6 +49,7 @@ class Turns:
         self._stop = stop
         self._lock = threading.Lock()
         self._calls: Counter[tuple[int, Kind]] = Counter()
+        self._preparing = threading.BoundedSemaphore(PREPARED_AT_ONCE)
 
     @contextlib.contextmanager
     def turn(self, firm_id: int, kind: Kind) -> Iterator[bool]:
@@ -52,6 +57,21 @@ class Turns:
         with self._place(firm_id, kind) as free:
             wait = self._wait(firm_id, kind) if free and not self.are_over() else None
             yield wait is not None and not self._stop.wait(wait)
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Make a request ready; waits for a place, whichever firm it is for."""
+        with self._preparing:
+            yield
+
+    @contextlib.contextmanager
+    def stepping_aside(self) -> Iterator[None]:
+        """While Loop is asked within `preparing`: a slow firm holds up no other."""
+        self._preparing.release()
+        try:
+            yield
+        finally:
+            self._preparing.acquire()
 
     def are_over(self) -> bool:
         """Whether this process is to end."""
