@@ -3,11 +3,9 @@
 How it is done and how it is read: docs/performance.md.
 """
 
-import functools
 import statistics
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import click
 from sqlalchemy import Engine, text
@@ -17,6 +15,7 @@ from benchmarks.filling import Filled, Place, fill
 from benchmarks.ground import Ground, prepared, scalar
 from benchmarks.load import SECRET, SUBSCRIPTION, WARM_UP, Json, Load, api_key, origin_of
 from benchmarks.processes import BenchmarkError, stand_alone
+from benchmarks.rate import rate_of
 from config.settings import read_settings
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.states import Reason, Scope
@@ -34,17 +33,8 @@ _FIRST = 5_000
 _HELD = "HELD"
 _HELD_FOLDERS = 50
 _UNPROBED_SECONDS = 365 * 86_400.0
-_LOOK_SECONDS = 0.25
-# A database may be slow: what has to be done in time is a part of a round.
-_PARTS = 10
 _GIGABYTE = 1_000_000_000
 
-# By the key, and between two of them: to count all would cost more than what is measured, and with
-# one alone a plan for any value goes through the table.
-_LAST = text("SELECT coalesce(max(id), 0) FROM entries")
-_THESE = "FROM entries WHERE id > :last AND id <= :last + 100000 AND state = 'synced'"
-_SYNCED = text(f"SELECT count(*) {_THESE}")
-_ENDED = text(f"SELECT extract(epoch FROM max(synced_at))::float {_THESE}")  # noqa: S608 a literal of this module
 _UNREAD = text("SELECT count(*) FROM folders WHERE refreshed_at IS NULL")
 _OPEN = text("""
 SELECT count(*) FROM firms f JOIN cases c ON c.id = f.held_by
@@ -103,7 +93,7 @@ def _measure(
         def rate(series: str, count: int) -> float:
             events = _LOAD.events(series, count)
             sent.extend(events)
-            return _rate(running, engine, events)
+            return rate_of(running, engine, events)
 
         rate("first", _FIRST)
         running.processes.wait_until(
@@ -120,24 +110,6 @@ def _measure(
         if ground.booked() != Counter(map(origin_of, sent)):
             raise BenchmarkError("The books do not hold each entry that was sent once.")
     return found
-
-
-def _rate(running: Running, engine: Engine, events: Sequence[Json]) -> float:
-    """From the first that is sent to the last that is synced; nothing else comes meanwhile."""
-    last = scalar(engine, _LAST)
-
-    def reaches(wanted: int) -> bool:
-        return bool(scalar(engine, _SYNCED, last=last) >= wanted)
-
-    began = time.time()
-    running.send(events)
-    for part in range(1, _PARTS + 1):
-        wanted = len(events) * part // _PARTS
-        running.processes.wait_until(
-            functools.partial(reaches, wanted), f"{wanted} are synced", every=_LOOK_SECONDS
-        )
-    ended: float = scalar(engine, _ENDED, last=last)
-    return len(events) / (ended - began)
 
 
 def _fill(running: Running, settled: int, waiting: int) -> Filled:

@@ -24,6 +24,7 @@ from psycopg import sql
 from redis import Redis
 from sqlalchemy import Engine, TextClause
 
+from benchmarks.load import LISTS, Load
 from benchmarks.processes import ROOT, BenchmarkError, running
 from passerelle.embedded.port import free_base
 from passerelle.store.engine import make_engine
@@ -53,6 +54,11 @@ class Ground:
         self.control("POST", "reset")
         with Redis.from_url(self.broker_url) as redis:
             redis.flushall()
+
+    def open_folders(self, load: Load) -> None:
+        """Charts and journals of the load's folders; one that is left bare takes anything."""
+        for _, folder in load.places():
+            self.control("PATCH", f"folders/{folder}", LISTS)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:

@@ -19,8 +19,16 @@ WARM_UP = 50
 _NAMESPACE = uuid.UUID("3a5cf1d2-6f0e-5b0a-9d53-5f1f4f9f6b77")
 _FIRST_DAY = dt.date(2026, 1, 5)
 _EXPENSES = ("606400", "613200", "615500", "624100", "625100", "626000")
+_SUPPLIER = "401000"
+_JOURNAL = {"code": "ACH", "label": "Achats"}
 _FEWEST_LINES, _MOST_LINES = 2, 6
 _SUPPLIERS = 40
+
+LISTS: Json = {
+    "accounts": [{"code": code} for code in (*_EXPENSES, _SUPPLIER)],
+    "journals": [_JOURNAL],
+}
+"""What a folder has in Loop, as the simulator is told it: whatever these entries use."""
 
 
 def api_key(firm: str) -> str:
@@ -71,7 +79,7 @@ def _event(chance: random.Random, name: str, firm: str, folder: str) -> Json:
             "id": name,
             "revision": 1,
             "kind": "purchase",
-            "journal": {"code": "ACH", "label": "Achats"},
+            "journal": _JOURNAL,
             "date": day,
             "piece_ref": f"FA-{name}",
             "document_date": day,
@@ -97,7 +105,7 @@ def _lines(chance: random.Random, name: str) -> list[Json]:
         for account, amount in zip(chance.sample(_EXPENSES, len(cents)), cents, strict=True)
     ]
     auxiliary = {"code": f"F{supplier:05}", "label": f"Fournisseur {supplier:02}"}
-    return [*expenses, _line("401000", text, credit=sum(cents)) | {"auxiliary": auxiliary}]
+    return [*expenses, _line(_SUPPLIER, text, credit=sum(cents)) | {"auxiliary": auxiliary}]
 
 
 def _line(account: str, text: str, *, debit: int = 0, credit: int = 0) -> Json:

@@ -45,6 +45,7 @@ def take_turn(contender: Contender, ground: Ground, load: Load, number: int) -> 
     warm_up = load.events("warm", WARM_UP)
     events = load.events("entry", load.entries)
     ground.clear()
+    ground.open_folders(load)
     with contender.start(ground, load, ground.scratch / f"{number}-{contender.name}") as running:
         running.send(warm_up)
         _wait_for(running, WARM_UP)
