@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from passerelle.meter import BOUNDS
 from passerelle.observe import log
-from passerelle.store import figures
+from passerelle.store import counts, figures
 
 _T = TypeVar("_T")
 _LOOK_SECONDS = 4.0
@@ -102,7 +102,7 @@ class Metrics(Collector):
             GaugeMetricFamily(
                 _name("entries"), "Entries that are not settled.", labels=["state", "reason"]
             ),
-            figures.unsettled(connection),
+            counts.unsettled(connection),
         )
         yield _labelled(
             GaugeMetricFamily(_name("cases_open"), "Open cases.", labels=["reason"]),

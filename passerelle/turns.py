@@ -32,7 +32,7 @@ READING = Kind(at_once=4, ahead=6)
 # Reference data come after all else: nobody who has work waits for more than one of their requests.
 REFRESHING = Kind(at_once=1, ahead=1)
 
-PREPARED_AT_ONCE = 4
+PREPARED_AT_ONCE = 2
 """Requests that a process makes ready at once. Each takes some megabytes until it is sent, and more
 of them would be no faster: it is work for the processor."""
 

@@ -100,11 +100,22 @@ CASE WHEN (SELECT e.id FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
 # Of `folders fo`: no hold stands against a delivery, and nobody is at it.
 IS_FREE = f"{lets_pass('fo')} AND (fo.lease_until IS NULL OR fo.lease_until <= now())"
 
+# Of `folders fo`: entries need not gather any longer. Where some came in the time for it and more
+# keep coming, the last within a sixth of what may be added, they gather on, to the limit.
+IS_GATHERED = """
+(fo.gather_until IS NULL OR fo.gather_until <= now() AND (
+    fo.gather_limit IS NULL OR fo.gather_limit <= now() OR (
+        SELECT min(e.due_at) > fo.gather_until
+            OR max(e.due_at) <= now() - (fo.gather_limit - fo.gather_until) / 6
+        FROM entries e WHERE e.folder_id = fo.id
+          AND e.state IN ('received', 'waiting') AND e.due_at <= now())))
+"""
+
 # Worth a request: nothing is gathering, or a whole batch has gathered. Looks at no more entries
 # than fit one, which have two lines at least.
 _WORTH = f"""
 {IS_WANTED}
-AND (fo.gather_until IS NULL OR fo.gather_until <= now() OR :lines <= (
+AND ({IS_GATHERED} OR :lines <= (
     SELECT sum(line_count) FROM (
         SELECT e.line_count FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
         ORDER BY e.due_at, e.id LIMIT :lines / 2 + 1) front))
@@ -145,14 +156,16 @@ def heard(connection: Connection, folder_id: int) -> None:
 def release_folder(
     connection: Connection, folder_id: int, lease: uuid.UUID, gather: float | None
 ) -> None:
-    """Give the turn back; entries gather for so many seconds before the next request.
+    """Give the turn back; entries gather for so many seconds before the next request, and while
+    more keep coming for three times as many.
 
     None where no request was made: the folder keeps its place among those that wait.
     """
     connection.execute(
         text(
             "UPDATE folders SET lease = NULL, lease_until = NULL, "
-            "gather_until = coalesce(now() + make_interval(secs => :gather), gather_until) "
+            "gather_until = coalesce(now() + make_interval(secs => :gather), gather_until), "
+            "gather_limit = coalesce(now() + make_interval(secs => 3 * :gather), gather_limit) "
             "WHERE id = :folder_id AND lease = :lease"
         ),
         {"folder_id": folder_id, "lease": lease, "gather": gather},

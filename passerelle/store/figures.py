@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from passerelle.domain.states import UNSETTLED
 from passerelle.meter import Counted, Key
 from passerelle.store import missing
 from passerelle.store.endpoints import UNTOLD
@@ -52,31 +51,6 @@ def counted(connection: Connection) -> Iterator[tuple[str, dict[str, str], Count
     )
     for row in rows:
         yield row.name, row.labels, Counted(row.n, row.seconds, list(row.buckets))
-
-
-# Each by an index of its own; what is settled is in none of them.
-_UNSETTLED = text("""
-SELECT state, reason, count(*) AS n FROM entries
-WHERE state IN ('received', 'waiting') GROUP BY 1, 2
-UNION ALL SELECT state, NULL, count(*) FROM entries WHERE state = 'posting' GROUP BY 1
-UNION ALL SELECT state, NULL, count(*) FROM entries WHERE state = 'uncertain' GROUP BY 1
-UNION ALL SELECT state, reason, count(*) AS n FROM entries WHERE case_id IS NOT NULL GROUP BY 1, 2
-UNION ALL SELECT 'posted', NULL, count(*) FROM (
-    SELECT id FROM entries WHERE read_again_at IS NOT NULL AND state = 'posted'
-    UNION SELECT e.id FROM attempts a JOIN entries e ON e.id = a.entry
-    WHERE a.closed_at IS NULL AND e.state = 'posted') posted
-""")
-
-
-def unsettled(connection: Connection) -> dict[tuple[str, ...], int]:
-    """How many entries are in each state that is not final, by state and reason ("" for none)."""
-    rows = connection.execute(_UNSETTLED).all()
-    found: dict[tuple[str, ...], int] = dict.fromkeys(_ALWAYS, 0)
-    return found | {(row.state, row.reason or ""): row.n for row in rows}
-
-
-_ALWAYS: list[tuple[str, ...]] = [(state, "") for state in sorted(UNSETTLED)]
-"""Told where there is none, too: a graph has no gaps."""
 
 
 # What is due may be sent: not of a firm that is left alone, nor behind an older revision of which

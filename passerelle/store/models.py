@@ -88,8 +88,10 @@ folders = Table(
     # One delivery at a time (rule 6).
     Column("lease", Uuid),
     time("lease_until"),
-    # After a request, entries gather until this time, unless a whole batch is due before.
+    # After a request, entries gather until this time, unless a whole batch is due before; while
+    # more keep coming, until the other.
     time("gather_until"),
+    time("gather_limit"),
     # When upkeep last rang for it.
     time("rung_at"),
     # Reference data: when they were last read, and when that reading began which brought all of
@@ -232,6 +234,9 @@ entries = Table(
     # What is settled is changed no more: it is written to this index once.
     Index("ix_entries_settled", "due_at", postgresql_where=text(
         f"state IN {listed(sorted(FINAL))} AND erased_at IS NULL")),
+    # So that what is synced is counted without being read: it is all the rest.
+    Index("ix_entries_dropped", "state", postgresql_where=text(
+        "state IN ('discarded', 'superseded')")),
     Index("ix_entries_freed_by", "freed_by", postgresql_where=text(
         f"freed_by IS NOT NULL AND state IN {listed(sorted(UNSETTLED))}")),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from passerelle.store.claims import (
     IS_FREE,
+    IS_GATHERED,
     IS_SILENT,
     IS_WANTED,
     LEAST_RECENT,
@@ -46,8 +47,7 @@ WITH due AS MATERIALIZED (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
         SELECT fo.id FROM folders fo
         WHERE fo.firm_id = f.id AND {IS_FREE} AND {IS_SILENT}
-          AND (fo.gather_until IS NULL OR fo.gather_until <= now())
-          AND {IS_WANTED}
+          AND {IS_GATHERED} AND {IS_WANTED}
         ORDER BY {LEAST_RECENT} LIMIT ceil({PACE}) FOR NO KEY UPDATE OF fo SKIP LOCKED) due
     WHERE {MAY_CALL})
 UPDATE folders SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id

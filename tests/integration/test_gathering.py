@@ -25,10 +25,69 @@ def test_what_comes_close_behind_gathers_without_a_bell_and_goes_together(engine
         assert not shop.submit(purchase(number)).folders
         assert shop.deliver() is None
     assert not shop.sweep().folders
-    shop.execute("UPDATE folders SET gather_until = now()")
+    _pass(shop, "61 min")
     assert shop.sweep().folders
     shop.deliver()
     assert [len(pieces) for pieces in shop.told.pieces()] == [1, 10]
+
+
+# Of an hour's gathering: entries keep coming while the last came within twenty minutes, and gather
+# for three hours at most.
+
+
+def _gathering(engine: Engine) -> Workshop:
+    """The time to gather is just over, and an entry has come within it."""
+    shop = Workshop(engine, gather_seconds=LONG)
+    shop.add_firm(FIRM, FOLDER)
+    shop.submit(purchase(1))
+    shop.deliver()
+    shop.submit(purchase(2))
+    _pass(shop, "61 min", of_entries="2 min")
+    return shop
+
+
+def _pass(shop: Workshop, time: str, of_entries: str | None = None) -> None:
+    """As if so much time had passed; since the last entries came, maybe less."""
+    for column in ("gather_until", "gather_limit"):
+        shop.execute(f"UPDATE folders SET {column} = {column} - interval '{time}'")  # noqa: S608 literals
+    shop.execute(f"UPDATE entries SET due_at = due_at - interval '{of_entries or time}'")  # noqa: S608 idem
+
+
+def test_while_more_keep_coming_they_gather_on(engine: Engine) -> None:
+    shop = _gathering(engine)
+    for number in range(3, 8):
+        _pass(shop, "19 min")
+        shop.submit(purchase(number))
+        assert shop.deliver() is None
+        assert not shop.sweep().folders
+    assert len(shop.told.bodies) == 1
+    _pass(shop, "21 min")
+    assert shop.sweep().folders
+    shop.deliver()
+    assert [len(pieces) for pieces in shop.told.pieces()] == [1, 6]
+
+
+def test_they_gather_for_three_times_as_long_at_most(engine: Engine) -> None:
+    shop = _gathering(engine)
+    _pass(shop, "118 min")
+    shop.submit(purchase(3))
+    assert not shop.sweep().folders
+    _pass(shop, "2 min")
+    shop.submit(purchase(4))
+    assert shop.sweep().folders
+    shop.deliver()
+    assert [len(pieces) for pieces in shop.told.pieces()] == [1, 3]
+
+
+def test_a_lone_entry_goes_at_once_when_the_time_to_gather_is_over(engine: Engine) -> None:
+    shop = Workshop(engine, gather_seconds=LONG)
+    shop.add_firm(FIRM, FOLDER)
+    shop.submit(purchase(1))
+    shop.deliver()
+    _pass(shop, "61 min")
+    assert shop.submit(purchase(2)).folders
+    shop.deliver()
+    assert [len(pieces) for pieces in shop.told.pieces()] == [1, 1]
 
 
 def test_a_whole_batch_does_not_wait(engine: Engine) -> None:

@@ -22,7 +22,7 @@ from passerelle.embedded.port import free_base
 from passerelle.loop_api.client import Credentials, Loop
 from passerelle.meter import Counted, Key, Meter
 from passerelle.metrics import Metrics
-from passerelle.store import figures
+from passerelle.store import counts
 from passerelle.store.engine import make_engine
 from passerelle.store.figures import Following, Settled
 from support.events import purchase
@@ -291,7 +291,7 @@ def test_what_is_settled_is_not_read(shop: Workshop) -> None:
     shop.execute("ANALYZE")
     with shop.engine.begin() as connection:
         connection.execute(text("SET LOCAL enable_seqscan = off"))
-        statement = figures._UNSETTLED.text  # noqa: SLF001 how it is planned is looked at
+        statement = counts._UNSETTLED  # noqa: SLF001 how it is planned is looked at
         plan = str(connection.execute(text(f"EXPLAIN {statement}")).scalars().all())
     assert "Seq Scan" not in plan
 

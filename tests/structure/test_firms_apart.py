@@ -133,7 +133,7 @@ MODULES = sorted(
     path.stem
     for path in (ROOT / "passerelle/store").glob("*.py")
     # Statements for people, of whatever firm they ask for, and for graphs, which tell no firm.
-    if path.stem not in {"__init__", "queries", "figures"}
+    if path.stem not in {"__init__", "counts", "figures", "queries"}
 )
 
 

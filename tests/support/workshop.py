@@ -34,7 +34,7 @@ from passerelle.registration import FolderTerms, Registration
 from passerelle.restoring import Restoring
 from passerelle.retention import Retention
 from passerelle.settling import Settling
-from passerelle.store import figures
+from passerelle.store import counts, figures
 from passerelle.store.arrivals import encode
 from passerelle.store.case_history import Act
 from passerelle.store.cases import Cause, Ending, hold, refusal
@@ -406,7 +406,12 @@ class Workshop:
         return str(self.entry(number, revision)["state"])
 
     def states(self) -> Counter[str]:
-        return Counter(row["state"] for row in self.rows("SELECT state FROM entries"))
+        """Entries by state; the same that people are told."""
+        engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with engine.connect() as connection:
+            found = Counter(connection.execute(text("SELECT state FROM entries")).scalars())
+            assert counts.by_state(connection) == found
+        return found
 
     def attempts(self) -> list[str | None]:
         """How each attempt was closed, in order; None for an open one."""
