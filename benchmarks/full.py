@@ -107,8 +107,7 @@ def _measure(
         if filled is not None:
             _check_held(running, engine, filled)
         engine.dispose()
-        if ground.booked() != Counter(map(origin_of, sent)):
-            raise BenchmarkError("The books do not hold each entry that was sent once.")
+        ground.check_books(Counter(map(origin_of, sent)))
     return found
 
 

@@ -88,6 +88,16 @@ class Ground:
             if not page["entries"]:
                 return found
 
+    def check_books(self, sent: Counter[str]) -> None:
+        """Raises: BenchmarkError, where an entry is not in the books, or not once."""
+        booked = self.booked()
+        if booked != sent:
+            twice = sum(count > 1 for count in booked.values())
+            raise BenchmarkError(
+                f"The simulator's books hold {booked.total()} entries for {sent.total()} sent, "
+                f"{twice} of them more than once."
+            )
+
     def versions(self) -> dict[str, str]:
         with psycopg.connect(self.postgres_url) as connection:
             version = connection.info.parameter_status("server_version")

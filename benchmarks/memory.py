@@ -47,8 +47,7 @@ def _fill(ground: Ground, load: Load) -> None:
             }
             click.echo(f"{sent.total():,} entries, {rate:,.0f} a second: {peaks} MB")
         engine.dispose()
-    if ground.booked() != sent:
-        raise BenchmarkError("The books do not hold each entry that was sent once.")
+    ground.check_books(sent)
 
 
 if __name__ == "__main__":

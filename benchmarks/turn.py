@@ -57,7 +57,7 @@ def take_turn(contender: Contender, ground: Ground, load: Load, number: int) -> 
         if running.ended is not None:
             ended -= time.time() - running.ended()
         after = _Reading.of(running, ground)
-        _check_books(ground, Counter(map(origin_of, [*warm_up, *events])))
+        ground.check_books(Counter(map(origin_of, [*warm_up, *events])))
     return Turn(
         contender=contender.name,
         number=number,
@@ -115,13 +115,3 @@ def _wait_for(running: Running, wanted: int) -> None:
         running.processes.require_alive()
         # Looking costs what is measured: a fiftieth of the time at most.
         time.sleep(max(_LOOK_SECONDS, 50 * (time.monotonic() - began)))
-
-
-def _check_books(ground: Ground, sent: Counter[str]) -> None:
-    booked = ground.booked()
-    if booked != sent:
-        twice = sum(count > 1 for count in booked.values())
-        raise BenchmarkError(
-            f"The simulator's books hold {booked.total()} entries for {sent.total()} sent, "
-            f"{twice} of them more than once."
-        )

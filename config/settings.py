@@ -205,7 +205,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("batch_bytes", _count(1000, 100_000_000), "1000000", "bytes of an import request; an "
             "entry is never split"),
     Setting("gather_seconds", _number(0, 60), "3", "after a request entries of its folder gather "
-            "for this long, unless they fill one before: requests to Loop are counted"),
+            "for this long, three times as long while more keep coming, unless they fill one "
+            "before: requests to Loop are counted"),
     Setting("keep_days", _count_or_none(30, 36_500), "", "days after which the contents of what is "
             "settled are erased; without it they are kept"),
     Setting("discover_route", _route, "", "the route of the Loop API that lists the folders that a "

@@ -16,11 +16,16 @@ def test_a_lone_entry_goes_at_once(engine: Engine) -> None:
     assert len(shop.told.bodies) == 1
 
 
-def test_what_comes_close_behind_gathers_without_a_bell_and_goes_together(engine: Engine) -> None:
+def _behind_a_request(engine: Engine) -> Workshop:
     shop = Workshop(engine, gather_seconds=LONG)
     shop.add_firm(FIRM, FOLDER)
     shop.submit(purchase(1))
     shop.deliver()
+    return shop
+
+
+def test_what_comes_close_behind_gathers_without_a_bell_and_goes_together(engine: Engine) -> None:
+    shop = _behind_a_request(engine)
     for number in range(2, 12):
         assert not shop.submit(purchase(number)).folders
         assert shop.deliver() is None
@@ -37,10 +42,7 @@ def test_what_comes_close_behind_gathers_without_a_bell_and_goes_together(engine
 
 def _gathering(engine: Engine) -> Workshop:
     """The time to gather is just over, and an entry has come within it."""
-    shop = Workshop(engine, gather_seconds=LONG)
-    shop.add_firm(FIRM, FOLDER)
-    shop.submit(purchase(1))
-    shop.deliver()
+    shop = _behind_a_request(engine)
     shop.submit(purchase(2))
     _pass(shop, "61 min", of_entries="2 min")
     return shop
@@ -80,10 +82,7 @@ def test_they_gather_for_three_times_as_long_at_most(engine: Engine) -> None:
 
 
 def test_a_lone_entry_goes_at_once_when_the_time_to_gather_is_over(engine: Engine) -> None:
-    shop = Workshop(engine, gather_seconds=LONG)
-    shop.add_firm(FIRM, FOLDER)
-    shop.submit(purchase(1))
-    shop.deliver()
+    shop = _behind_a_request(engine)
     _pass(shop, "61 min")
     assert shop.submit(purchase(2)).folders
     shop.deliver()
