@@ -57,7 +57,13 @@ def take_turn(contender: Contender, ground: Ground, load: Load, number: int) -> 
         if running.ended is not None:
             ended -= time.time() - running.ended()
         after = _Reading.of(running, ground)
-        ground.check_books(Counter(map(origin_of, [*warm_up, *events])))
+        expected = Counter(map(origin_of, [*warm_up, *events]))
+        # Who only posts is through before Loop has done the last import.
+        running.processes.wait_until(
+            lambda: ground.control("GET", "ledger?limit=0")["total"] >= expected.total(),
+            "all imports are done",
+        )
+        ground.check_books(expected)
     return Turn(
         contender=contender.name,
         number=number,
