@@ -237,6 +237,8 @@ entries = Table(
     # So that what is synced is counted without being read: it is all the rest.
     Index("ix_entries_dropped", "state", postgresql_where=text(
         "state IN ('discarded', 'superseded')")),
+    # Why an entry is not in Loop; nearly all have no reason.
+    Index("ix_entries_reason", "reason", "id", postgresql_where=text("reason IS NOT NULL")),
     Index("ix_entries_freed_by", "freed_by", postgresql_where=text(
         f"freed_by IS NOT NULL AND state IN {listed(sorted(UNSETTLED))}")),
 )  # fmt: skip

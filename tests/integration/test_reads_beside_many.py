@@ -1,16 +1,19 @@
-"""People are told how many entries are in each state without all of them being read.
+"""What people and Prometheus read does not go through all that is settled.
 
-That the numbers are right is asserted wherever a test asks for states (`Workshop.states`).
+That the counts are right is asserted wherever a test asks for states (`Workshop.states`).
 """
 
+from collections.abc import Callable
+
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from passerelle.store import counts
+from passerelle.domain.states import Reason, State
+from passerelle.store import counts, figures, queries
 from support.events import purchase
-from support.workshop import Workshop
+from support.workshop import FOLDER, UNKNOWN, Workshop
 
-MANY = 5_000
+MANY = 20_000
 COPIED = (
     "firm_id, folder_id, revision, event_id, occurred_at, entry, fingerprint, line_count, state, "
     "synced_at"
@@ -19,8 +22,9 @@ COPIED = (
 
 @pytest.fixture
 def shop(engine: Engine) -> Workshop:
+    """One entry in each of some states, beside many that are synced."""
     made = Workshop(engine)
-    made.add_firm()
+    made.add_firm("CABINET42", FOLDER, "OTHER")
     made.submit(purchase(1))
     made.deliver()
     made.follow_up()
@@ -29,23 +33,64 @@ def shop(engine: Engine) -> Workshop:
         f"SELECT 'old-' || n, {COPIED} FROM entries, generate_series(1, {MANY}) n"
     )
     made.submit(purchase(2))
+    made.deliver()
+    made.submit(purchase(3, folder="OTHER"))
+    made.told.answers = [UNKNOWN]
+    made.deliver("OTHER")
+    made.submit(purchase(4))
+    made.hold()
+    made.submit(purchase(5, folder="OTHER"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM (ANALYZE) entries")
+        connection.exec_driver_sql("VACUUM (ANALYZE)")
     return made
 
 
-def test_what_is_settled_is_counted_unread(shop: Workshop, engine: Engine) -> None:
-    def read() -> int:
-        # A session tells what it counted when it ends.
-        engine.dispose()
-        [row] = shop.rows(
-            "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) AS count FROM pg_stat_user_tables "
-            "WHERE relname = 'entries'"
-        )
-        found: int = row["count"]
-        return found
+def entries(**wanted: object) -> Callable[[Connection], object]:
+    return lambda connection: [row["entry_id"] for row in queries.entries(connection, **wanted)]
 
-    before = read()
-    with engine.connect() as connection:
-        assert counts.by_state(connection) == {"synced": MANY + 1, "received": 1}
-    assert read() - before < MANY / 10
+
+@pytest.mark.parametrize(
+    ("look", "found"),
+    [
+        (
+            counts.by_state,
+            {"synced": MANY + 1, "posted": 1, "uncertain": 1, "parked": 1, "received": 1},
+        ),
+        (entries(entry_id="ach-2026-000001"), ["ach-2026-000001"]),
+        (entries(entry_id="nobody"), []),
+        (entries(state=State.RECEIVED), ["ach-2026-000005"]),
+        (entries(state=State.POSTED), ["ach-2026-000002"]),
+        (entries(state=State.UNCERTAIN), ["ach-2026-000003"]),
+        (entries(state=State.PARKED), ["ach-2026-000004"]),
+        (entries(state=State.PARKED, folder=FOLDER), ["ach-2026-000004"]),
+        (entries(state=State.SUPERSEDED), []),
+        (entries(reason=Reason.ACCESS_DENIED), ["ach-2026-000004"]),
+        (entries(reason=Reason.CLOSED_JOURNAL), []),
+    ],
+)
+def test_what_is_settled_is_not_read_for_it(
+    shop: Workshop, engine: Engine, look: Callable[[Connection], object], found: object
+) -> None:
+    before = _read(shop)
+    with queries.reading(engine) as connection:
+        assert look(connection) == found
+    assert _read(shop) - before < MANY / 10
+
+
+@pytest.mark.parametrize("look", [queries.status, figures.gauges, counts.unsettled])
+def test_neither_for_figures(
+    shop: Workshop, engine: Engine, look: Callable[[Connection], object]
+) -> None:
+    before = _read(shop)
+    with queries.reading(engine) as connection:
+        look(connection)
+    assert _read(shop) - before < MANY / 10
+
+
+def _read(shop: Workshop) -> int:
+    """Rows of entries that were read so far."""
+    # A session tells what it counted when it ends.
+    shop.engine.dispose()
+    count = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) AS count FROM pg_stat_user_tables"
+    found: int = shop.row(f"{count} WHERE relname = 'entries'")["count"]
+    return found
