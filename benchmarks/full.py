@@ -1,4 +1,4 @@
-"""`python -m benchmarks.full`: the rate beside millions of entries, settled and waiting.
+"""`python -m benchmarks.full`: the rate, and how long it takes to look, beside millions of entries.
 
 How it is done and how it is read: docs/performance.md.
 """
@@ -16,6 +16,7 @@ from benchmarks.ground import Ground, prepared, scalar
 from benchmarks.load import SECRET, SUBSCRIPTION, WARM_UP, Json, Load, api_key, origin_of
 from benchmarks.processes import BenchmarkError, stand_alone
 from benchmarks.rate import rate_of
+from benchmarks.reads import time_reads
 from config.settings import read_settings
 from passerelle.domain.firm_keys import FirmKeys
 from passerelle.domain.states import Reason, Scope
@@ -53,8 +54,8 @@ def main(settled: int, waiting: int, entries: int, rounds: int) -> None:
     before = (rounds + 1) // 2
     try:
         with prepared(50, 200) as ground:
-            empty = _measure(ground, "empty before", entries, before)
-            full = _measure(
+            empty, empty_reads = _measure(ground, "empty before", entries, before)
+            full, full_reads = _measure(
                 ground,
                 "full",
                 entries,
@@ -62,7 +63,7 @@ def main(settled: int, waiting: int, entries: int, rounds: int) -> None:
                 lambda running: _fill(running, settled, waiting),
             )
             if rounds > before:
-                empty += _measure(ground, "empty after", entries, rounds - before)
+                empty += _measure(ground, "empty after", entries, rounds - before)[0]
     except BenchmarkError as error:
         raise click.ClickException(str(error)) from error
     medians = [statistics.median(rates) for rates in (empty, full)]
@@ -74,6 +75,9 @@ def main(settled: int, waiting: int, entries: int, rounds: int) -> None:
     click.echo(
         f"in the full database: {medians[1] / medians[0]:.3f} times the rate in an empty one"
     )
+    click.echo("seconds, in the empty database and in the full one:")
+    for name, seconds in full_reads.items():
+        click.echo(f"{name}: {empty_reads[name]:.2f}, {seconds:.2f}")
 
 
 def _measure(
@@ -82,8 +86,10 @@ def _measure(
     entries: int,
     rounds: int,
     prepare: Callable[[Running], Filled | None] = lambda _: None,
-) -> list[float]:
-    """Entries a second in each of the rounds, in a database of their own."""
+) -> tuple[list[float], dict[str, float]]:
+    """In a database of their own, entries a second in each of the rounds, and the seconds of each
+    read afterwards.
+    """
     ground.clear()
     sent: list[Json] = []
     found = []
@@ -104,11 +110,12 @@ def _measure(
             rate(f"warm-{number}", WARM_UP)
             found.append(rate(f"entry-{number}", entries))
             click.echo(f"{name}, {number} of {rounds}: {found[-1]:,.0f} a second", err=True)
+        reads = time_reads(engine, running.processes.env)
         if filled is not None:
             _check_held(running, engine, filled)
         engine.dispose()
         ground.check_books(Counter(map(origin_of, sent)))
-    return found
+    return found, reads
 
 
 def _fill(running: Running, settled: int, waiting: int) -> Filled:
