@@ -9,7 +9,9 @@ help: ## what can be made
 
 setup: .venv/.ready ## .venv/ with everything the lock names
 
-# Without bytecode compilation the set-up is a third quicker; Python compiles on first import.
+# Without bytecode compilation the set-up is a third quicker; Python compiles on first import. It is
+# to keep what it has compiled, or each of the hundreds of processes of the tests would do it again.
+unexport PYTHONDONTWRITEBYTECODE
 .venv/.ready: requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "passerelle needs Python 3.11 or newer: make setup PYTHON=python3.11" >&2; exit 1; }
