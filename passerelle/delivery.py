@@ -185,6 +185,26 @@ class Delivery:
         self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials
     ) -> _Marked | float | None:
         """A request under its mark; where there is none, what `_request` tells."""
+        ready = self._claim_and_map(folder, lease, credentials)
+        if not ready:
+            return None if ready is None else 0.0
+        body = _body(folder, ready)
+        started = wire.now()
+        with self._engine.begin() as connection:
+            # Twins may have been counted since it was this delivery's turn: one call is all that a
+            # process that is to stop has the time for.
+            over = self._turns.are_over()
+            import_id = None if over else claims.mark(connection, folder, lease, ready)
+            if import_id is None:
+                self._give_back(connection, lease, [one.entry for one in ready])
+                return None
+        self._checkpoint("mark")
+        return _Marked(import_id, [one.entry for one in ready], body, started)
+
+    def _claim_and_map(
+        self, folder: FolderRow, lease: uuid.UUID, credentials: Credentials
+    ) -> list[Ready] | None:
+        """What is claimed and may go in one request; None where nothing was to be claimed."""
         terms = self._terms
         with self._engine.begin() as connection:
             dues = claims.claim(
@@ -202,22 +222,9 @@ class Delivery:
         passing = self._preflight.passing(Claimed(folder, lease, dues, uses), known, credentials)
         mapped = self._map(folder, lease, passing, entries, codes, accounts)
         ready = self._fitting(folder, lease, mapped)
-        if not self._terms.send_origin:
+        if not terms.send_origin:
             ready = self._without_twins(folder, lease, ready)
-        if not ready:
-            return 0.0 if dues else None
-        body = _body(folder, ready)
-        started = wire.now()
-        with self._engine.begin() as connection:
-            # Twins may have been counted since it was this delivery's turn: one call is all that a
-            # process that is to stop has the time for.
-            over = self._turns.are_over()
-            import_id = None if over else claims.mark(connection, folder, lease, ready)
-            if import_id is None:
-                self._give_back(connection, lease, [one.entry for one in ready])
-                return None
-        self._checkpoint("mark")
-        return _Marked(import_id, [one.entry for one in ready], body, started)
+        return ready if dues else None
 
     def _map(
         self,

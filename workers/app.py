@@ -180,7 +180,7 @@ def _start_worker(app: Celery, settings: Settings) -> None:
     if faults:
         sys.exit("\n".join(faults))
     answer_about(settings)
-    memory.share_heaps()
+    memory.keep_heaps_small()
     # Tenths of a second that a process of a pool waits at its end for its last result to be read.
     # By then the worker may read no more, and with Celery's 300 every sixth stop took half a
     # minute. What was not read is delivered again, which harms nothing.
