@@ -57,12 +57,15 @@ def counted(connection: Connection) -> Iterator[tuple[str, dict[str, str], Count
 # nobody knows yet whether it is in Loop. What nobody reads because of a hold is not old.
 _GAUGES = text(f"""
 SELECT
-  (SELECT coalesce(extract(epoch FROM now() - min(e.due_at)), 0)::float
-   FROM entries e JOIN firms f ON f.id = e.firm_id
-   WHERE e.state IN ('received', 'waiting') AND e.due_at <= now()
-     AND (f.paused_until IS NULL OR f.paused_until <= now()) AND NOT EXISTS (
-       SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
-       AND a.entry_id = e.entry_id AND a.closed_at IS NULL)) AS oldest_due_seconds,
+  (SELECT coalesce(extract(epoch FROM now() - min(due.due_at)), 0)::float
+   FROM firms f JOIN folders fo ON fo.firm_id = f.id CROSS JOIN LATERAL (
+     SELECT e.due_at FROM entries e
+     WHERE e.folder_id = fo.id AND e.state IN ('received', 'waiting') AND e.due_at <= now()
+       AND NOT EXISTS (
+         SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
+         AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
+     ORDER BY e.due_at LIMIT 1) due
+   WHERE f.paused_until IS NULL OR f.paused_until <= now()) AS oldest_due_seconds,
   (SELECT coalesce(extract(epoch FROM now() - coalesce(
      (SELECT sent_at FROM imports ORDER BY id DESC LIMIT 1), min(created_at))), 0)::float
    FROM firms) AS since_last_import_seconds,

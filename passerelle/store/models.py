@@ -221,7 +221,9 @@ entries = Table(
                     name="posting_lease"),
     CheckConstraint("state <> 'parked' OR reason IS NOT NULL", name="parked_reason"),
     CheckConstraint("(state = 'synced') = (synced_at IS NOT NULL)", name="synced"),
-    Index("ix_entries_unsent", "folder_id", "due_at", "id",
+    # With what they are counted by: a backlog is told of without being read.
+    Index("ix_entries_due", "folder_id", "due_at", "id",
+          postgresql_include=["state", "reason", "received_at"],
           postgresql_where=text("state IN ('received', 'waiting')")),
     # When Loop is asked about what is uncertain.
     Index("ix_entries_uncertain", "firm_id", "due_at",
