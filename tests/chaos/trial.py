@@ -35,8 +35,6 @@ _SETTINGS = QUICK | {
     "PASSERELLE_PACE_START": "50",
     "PASSERELLE_PACE_MAX": "50",
     "PASSERELLE_WEBHOOK_NETWORKS": "127.0.0.0/8",
-    # A worker that finds its bytecode starts in a second, and they start often.
-    "PYTHONDONTWRITEBYTECODE": "",
 }
 _NOT_TAKEN = (
     response("500 Internal Server Error"),
