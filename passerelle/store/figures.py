@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from passerelle.meter import Counted, Key
 from passerelle.store import missing
+from passerelle.store.claims import HAS_NO_ATTEMPT
 from passerelle.store.endpoints import UNTOLD
 from passerelle.store.identity import went_back
 from passerelle.store.queries import STANDING
@@ -61,9 +62,7 @@ SELECT
    FROM firms f JOIN folders fo ON fo.firm_id = f.id CROSS JOIN LATERAL (
      SELECT e.due_at FROM entries e
      WHERE e.folder_id = fo.id AND e.state IN ('received', 'waiting') AND e.due_at <= now()
-       AND NOT EXISTS (
-         SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
-         AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
+       AND {HAS_NO_ATTEMPT}
      ORDER BY e.due_at LIMIT 1) due
    WHERE f.paused_until IS NULL OR f.paused_until <= now()) AS oldest_due_seconds,
   (SELECT coalesce(extract(epoch FROM now() - coalesce(
