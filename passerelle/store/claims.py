@@ -312,6 +312,9 @@ SELECT id FROM entries WHERE id = ANY(:ids) AND state = 'posting' AND lease = :l
   AND lease_until > now() AND NOT doubted ORDER BY id FOR UPDATE
 """)
 
+_MARKED_AT_ONCE = 50
+"""Attempts in a statement: a connection keeps the room that its largest statement took."""
+
 _ATTEMPTS = text("""
 INSERT INTO attempts (
     firm_id, folder_id, import_id, entry, entry_id, lines, twin_key, count_before)
@@ -366,19 +369,21 @@ def open_import(
         ),
         {"firm_id": firm_id, "folder_id": folder_id, "supposed": supposed},
     ).scalar_one()
-    connection.execute(
-        _ATTEMPTS,
-        {
-            "firm_id": firm_id,
-            "folder_id": folder_id,
-            "import_id": import_id,
-            "ids": [one.entry for one in ready],
-            "entry_ids": [one.entry_id for one in ready],
-            "lines": f"[{b','.join(one.encoded for one in ready).decode()}]",
-            "twin_keys": [one.twin_key for one in ready],
-            "counts": [one.count_before for one in ready],
-        },
-    )
+    for start in range(0, len(ready), _MARKED_AT_ONCE):
+        some = ready[start : start + _MARKED_AT_ONCE]
+        connection.execute(
+            _ATTEMPTS,
+            {
+                "firm_id": firm_id,
+                "folder_id": folder_id,
+                "import_id": import_id,
+                "ids": [one.entry for one in some],
+                "entry_ids": [one.entry_id for one in some],
+                "lines": f"[{b','.join(one.encoded for one in some).decode()}]",
+                "twin_keys": [one.twin_key for one in some],
+                "counts": [one.count_before for one in some],
+            },
+        )
     connection.execute(
         _CUTS, {"cuts": Jsonb([{"id": one.entry, "cuts": one.cuts} for one in ready])}
     )

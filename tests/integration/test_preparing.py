@@ -1,11 +1,12 @@
 """Few requests are made ready at once, and who asks Loop meanwhile holds up nobody."""
 
 import contextlib
+import json
 import threading
 from concurrent.futures import Future
 from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from passerelle.domain.referential import Kind, Page, Record
 from passerelle.domain.verdict import Row
@@ -121,3 +122,17 @@ def test_more_requests_than_a_few_are_not_made_ready_at_once(engine: Engine) -> 
         one.result(LONG)
     assert one_too_many.broken
     assert len(loop.bodies) == len(folders)
+
+
+def test_no_statement_is_as_large_as_a_request(shop: Workshop, engine: Engine) -> None:
+    """A connection keeps for ever the room that its largest statement took."""
+    shop.submit(*map(purchase, range(150)))
+    sizes = [0]
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _(_connection: object, _cursor: object, _words: str, values: object, *_: object) -> None:
+        sizes.append(len(str(values)))
+
+    shop.deliver()
+    [body] = shop.told.bodies
+    assert max(sizes) < len(json.dumps(body)) / 2
