@@ -36,7 +36,8 @@ class Running:
     """A contender whose workers listen. `send` enqueues events, `synced` counts entries done.
 
     `ended`: when the last was done, in seconds since 1970, where that is noted. `states`: entries
-    by state, where the contender has any.
+    by state, where the contender has any. `all_read`: whether the lists of all folders have been
+    read, where the contender reads any.
     """
 
     processes: Processes
@@ -44,6 +45,7 @@ class Running:
     synced: Callable[[], int]
     ended: Callable[[], float] | None = None
     states: Callable[[], Counter[str]] = Counter
+    all_read: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def product(
         register(runtime, load)
         count = text("SELECT state, count(*) AS n FROM entries GROUP BY state")
         last = text("SELECT extract(epoch FROM max(synced_at)) FROM entries")
+        unread = text("SELECT count(*) FROM folders WHERE refreshed_at IS NULL")
 
         def send(events: Sequence[Json]) -> None:
             if message == 1:
@@ -133,18 +136,23 @@ def product(
             with runtime.engine.connect() as connection:
                 return float(connection.execute(last).scalar_one())
 
+        def all_read() -> bool:
+            with runtime.engine.connect() as connection:
+                return not connection.execute(unread).scalar_one()
+
         with running(scratch, env) as processes, producer(ground.broker_url) as app:
             if start:
-                for consumer in CONSUMERS:
-                    arguments = worker_arguments(consumer)
-                    processes.start(f"worker-{consumer.queue}", *celery(without), *arguments)
-                schedule = ("--schedule", str(scratch / "beat"))
-                processes.start("beat", *celery(without), "beat", *schedule)
-                _wait_for_workers(
-                    processes, app, ["celerybeat", *(consumer.queue for consumer in CONSUMERS)]
-                )
-            yield Running(processes, send, synced, ended, states)
+                _start_all(processes, app, scratch, without)
+            yield Running(processes, send, synced, ended, states, all_read)
         runtime.close()
+
+
+def _start_all(processes: Processes, app: Celery, scratch: Path, without: str) -> None:
+    for consumer in CONSUMERS:
+        arguments = worker_arguments(consumer)
+        processes.start(f"worker-{consumer.queue}", *celery(without), *arguments)
+    processes.start("beat", *celery(without), "beat", "--schedule", str(scratch / "beat"))
+    _wait_for_workers(processes, app, ["celerybeat", *(consumer.queue for consumer in CONSUMERS)])
 
 
 def register(runtime: Runtime, load: Load) -> None:

@@ -36,7 +36,6 @@ _HELD_FOLDERS = 50
 _UNPROBED_SECONDS = 365 * 86_400.0
 _GIGABYTE = 1_000_000_000
 
-_UNREAD = text("SELECT count(*) FROM folders WHERE refreshed_at IS NULL")
 _OPEN = text("""
 SELECT count(*) FROM firms f JOIN cases c ON c.id = f.held_by
 WHERE f.code = :code AND c.state = 'open' AND c.probes = 0
@@ -102,9 +101,7 @@ def _measure(
             return rate_of(running, engine, events)
 
         rate("first", _FIRST)
-        running.processes.wait_until(
-            lambda: not scalar(engine, _UNREAD), "all folders have been read"
-        )
+        running.processes.wait_until(running.all_read, "the lists of all folders have been read")
         filled = prepare(running)
         for number in range(1, rounds + 1):
             rate(f"warm-{number}", WARM_UP)

@@ -49,6 +49,7 @@ def take_turn(contender: Contender, ground: Ground, load: Load, number: int) -> 
     with contender.start(ground, load, ground.scratch / f"{number}-{contender.name}") as running:
         running.send(warm_up)
         _wait_for(running, WARM_UP)
+        running.processes.wait_until(running.all_read, "the lists of all folders have been read")
         before = _Reading.of(running, ground)
         running.send(events)
         sent = time.perf_counter()
