@@ -279,7 +279,7 @@ class Runtime:
 
     @cached_property
     def upkeep(self) -> Upkeep:
-        return Upkeep(self.engine, self._chance, self.supposing, self.meter)
+        return Upkeep(self.engine, self.limits, self._chance, self.supposing, self.meter)
 
     @cached_property
     def retention(self) -> Retention:

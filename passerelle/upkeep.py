@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from passerelle.domain.backoff import ASK_FIRST
+from passerelle.domain.limits import Limits
 from passerelle.domain.states import State
 from passerelle.meter import Meter
 from passerelle.observe import log
@@ -46,9 +47,15 @@ class Bells:
 
 class Upkeep:
     def __init__(
-        self, engine: Engine, chance: Callable[[], float], supposing: Supposing, meter: Meter
+        self,
+        engine: Engine,
+        limits: Limits,
+        chance: Callable[[], float],
+        supposing: Supposing,
+        meter: Meter,
     ) -> None:
         self._engine = engine
+        self._limits = limits
         self._chance = chance
         self._supposing = supposing
         self._meter = meter
@@ -60,7 +67,7 @@ class Upkeep:
         self._supposing.suppose()
         with self._engine.begin() as connection:
             stopped = went_back(connection)
-            folders = [] if stopped else sweep.folders_to_ring(connection)
+            folders = [] if stopped else sweep.folders_to_ring(connection, self._limits.batch_lines)
             polls = sweep.imports_to_poll(connection, MOST)
             questions = sweep.entries_to_ask(connection, MOST)
             probe = outages.take_probe(connection)

@@ -111,9 +111,9 @@ IS_GATHERED = """
           AND e.state IN ('received', 'waiting') AND e.due_at <= now())))
 """
 
-# Worth a request: nothing is gathering, or a whole batch has gathered. Looks at no more entries
-# than fit one, which have two lines at least.
-_WORTH = f"""
+# Of `folders fo`, worth a request: nothing is gathering, or a whole batch has gathered. Looks at no
+# more entries than fit one, which have two lines at least.
+IS_WORTH = f"""
 {IS_WANTED}
 AND ({IS_GATHERED} OR :lines <= (
     SELECT sum(line_count) FROM (
@@ -125,7 +125,7 @@ _LEASE_FOLDER = text(f"""
 UPDATE folders fo SET
     lease = :lease, lease_until = now() + make_interval(secs => :seconds), rung_at = NULL
 FROM firms f
-WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {IS_FREE} AND {_WORTH}
+WHERE fo.id = :folder_id AND f.id = fo.firm_id AND {MAY_CALL} AND {IS_FREE} AND {IS_WORTH}
 RETURNING fo.id, fo.code, fo.registered_at IS NOT NULL AS registered, fo.create_accounts,
     f.id AS firm_id, f.code AS firm_code, f.api_key, f.api_secret, f.subscription_key
 """)  # noqa: S608 idem
@@ -175,7 +175,7 @@ def release_folder(
 _NEXT = text(f"""
 UPDATE folders SET rung_at = now() WHERE id = (
     SELECT fo.id FROM folders fo JOIN firms f ON f.id = fo.firm_id
-    WHERE f.id = :firm_id AND {MAY_CALL} AND {IS_FREE} AND {IS_SILENT} AND {_WORTH}
+    WHERE f.id = :firm_id AND {MAY_CALL} AND {IS_FREE} AND {IS_SILENT} AND {IS_WORTH}
     ORDER BY {LEAST_RECENT} LIMIT 1 FOR NO KEY UPDATE OF fo SKIP LOCKED)
 RETURNING id
 """)  # noqa: S608 idem
@@ -187,7 +187,7 @@ def next_folder(connection: Connection, firm_id: int, lines: int) -> int | None:
     return connection.execute(_NEXT, values).scalar_one_or_none()
 
 
-_IS_WORTH = text(f"SELECT {_WORTH} FROM folders fo WHERE fo.id = :folder_id")  # noqa: S608 idem
+_IS_WORTH = text(f"SELECT {IS_WORTH} FROM folders fo WHERE fo.id = :folder_id")  # noqa: S608 idem
 
 
 def is_worth(connection: Connection, folder_id: int, lines: int) -> bool:

@@ -6,9 +6,8 @@ from sqlalchemy import Connection, text
 
 from passerelle.store.claims import (
     IS_FREE,
-    IS_GATHERED,
     IS_SILENT,
-    IS_WANTED,
+    IS_WORTH,
     LEAST_RECENT,
     RUNG_APART,
 )
@@ -46,17 +45,18 @@ _RING = text(f"""
 WITH due AS MATERIALIZED (
     SELECT due.id FROM firms f CROSS JOIN LATERAL (
         SELECT fo.id FROM folders fo
-        WHERE fo.firm_id = f.id AND {IS_FREE} AND {IS_SILENT}
-          AND {IS_GATHERED} AND {IS_WANTED}
+        WHERE fo.firm_id = f.id AND {IS_FREE} AND {IS_SILENT} AND {IS_WORTH}
         ORDER BY {LEAST_RECENT} LIMIT ceil({PACE}) FOR NO KEY UPDATE OF fo SKIP LOCKED) due
     WHERE {MAY_CALL})
 UPDATE folders SET rung_at = now() WHERE id IN (SELECT id FROM due) RETURNING id
 """)  # noqa: S608 literals of modules beside this one
 
 
-def folders_to_ring(connection: Connection) -> list[int]:
-    """Folders with due entries that nobody works on and that were not rung for just now."""
-    return sorted(connection.execute(_RING, {"apart": RUNG_APART}).scalars())
+def folders_to_ring(connection: Connection, lines: int) -> list[int]:
+    """Folders that a request is worth it for, with `lines` in a whole batch, that nobody works on
+    and that were not rung for just now.
+    """
+    return sorted(connection.execute(_RING, {"apart": RUNG_APART, "lines": lines}).scalars())
 
 
 # At most half of the firm's pace until the next sweep: there are deliveries, too.

@@ -98,6 +98,20 @@ def test_a_whole_batch_does_not_wait(engine: Engine) -> None:
     assert [len(pieces) for pieces in shop.told.pieces()] == [2, 2]
 
 
+def test_upkeep_rings_for_a_batch_that_became_whole_while_it_gathered(engine: Engine) -> None:
+    """Nobody else does: what waits already was rung for, before it was whole."""
+    shop = Workshop(engine, gather_seconds=LONG, batch_lines=6)
+    shop.add_firm(FIRM, FOLDER)
+    shop.submit(purchase(1))
+    shop.deliver()
+    shop.submit(purchase(2))
+    assert not shop.sweep().folders
+    assert not shop.submit(purchase(3)).folders
+    assert shop.sweep().folders
+    shop.deliver()
+    assert [len(pieces) for pieces in shop.told.pieces()] == [1, 2]
+
+
 def test_a_bell_that_was_heard_is_rung_again_for_what_comes_after(engine: Engine) -> None:
     shop = Workshop(engine)
     shop.add_firm(FIRM, FOLDER)

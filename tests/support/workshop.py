@@ -194,7 +194,7 @@ class Workshop:
         self.supposing = Supposing(engine, self.limits, send_origin=send_origin)
         self.restoring = Restoring(engine, self.supposing)
         self.meter = HandMeter(self.store_figures)
-        self.upkeep = Upkeep(engine, self._chance, self.supposing, self.meter)
+        self.upkeep = Upkeep(engine, self.limits, self._chance, self.supposing, self.meter)
         self.retention = Retention(engine, 30, self.stop, self.meter)
         self._atomic = atomic
         terms = FollowUpTerms(lease_seconds, 60.0, first_samples, verify)
