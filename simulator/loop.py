@@ -78,7 +78,7 @@ class Loop:
         self.faults = Faults(scenario.faults, scenario.seed)
 
     def reset(self) -> None:
-        """Back to the scenario; imports under way are forgotten."""
+        """Back to the scenario; requests and imports under way are forgotten."""
         self._start()
 
     def set_faults(self, rules: tuple[Rule, ...]) -> None:

@@ -65,6 +65,7 @@ class _Exchange(httputil.HTTPMessageDelegate):
         self._start = httputil.RequestStartLine("", "", "")
         self._headers = httputil.HTTPHeaders()
         self._began = loop.clock()
+        self._traffic = loop.traffic
 
     def headers_received(
         self,
@@ -73,6 +74,7 @@ class _Exchange(httputil.HTTPMessageDelegate):
     ) -> None:
         # Not earlier: on a kept connection the exchange is made when the one before it ends.
         self._began = self._loop.clock()
+        self._traffic = self._loop.traffic
         self._start = cast("httputil.RequestStartLine", start_line)
         self._headers = headers
         route = routes.at(self._start.path.partition("?")[0])
@@ -119,6 +121,10 @@ class _Exchange(httputil.HTTPMessageDelegate):
     async def _act(self, call: Call, fault: WireFault, rule: Rule) -> None:
         if fault.act is Act.STALL:
             await self._wait(rule.seconds)
+            if self._loop.traffic is not self._traffic:
+                # Loop was reset meanwhile.
+                wire.hang_up(self._stream)
+                return
         answer = self._loop.answer(call) if fault.stored else None
         if fault.instead is not None:
             answer = fault.instead(rule.seconds, self._loop.clock())
@@ -142,4 +148,4 @@ class _Exchange(httputil.HTTPMessageDelegate):
     ) -> None:
         seconds = (self._loop.clock() - self._began).total_seconds()
         method = self._start.method
-        self._loop.traffic.note(self._began, method, route, domain, folder, kind, seconds)
+        self._traffic.note(self._began, method, route, domain, folder, kind, seconds)

@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -230,3 +231,16 @@ def test_a_wrong_rule_is_refused_and_the_rules_in_force_stay(
     with pytest.raises(requests.HTTPError):
         loop.set_faults(copy.deepcopy(rule))
     assert [rule["fault"] for rule in loop.faults()] == ["http_503"]
+
+
+def test_a_request_that_would_be_worked_off_late_is_forgotten_by_a_reset(
+    loop: SimulatorHandle,
+) -> None:
+    loop.set_faults({"fault": "slow", "seconds": 1, "count": 1})
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(post, loop)
+        until(loop.faults, lambda rules: rules[0]["fired"] == 1)
+        loop.reset()
+        assert isinstance(late.exception(30), requests.ConnectionError)
+    assert landed(loop) == 0
+    assert loop.requests()["total"] == 0
