@@ -92,7 +92,7 @@ _IS_PROVEN = """
 # Of `folders fo`: something waits for a request, and the folder may have one. Not EXISTS:
 # PostgreSQL, expecting many, would look for one through the table, all of it where there is none.
 # In order, it takes the index. Of the many folders where nothing waits nothing else is looked at.
-IS_WANTED = f"""
+_IS_WANTED = f"""
 CASE WHEN (SELECT e.id FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
            ORDER BY e.due_at, e.id LIMIT 1) IS NOT NULL THEN {_IS_PROVEN} ELSE false END
 """  # noqa: S608 literals of this module
@@ -102,7 +102,7 @@ IS_FREE = f"{lets_pass('fo')} AND (fo.lease_until IS NULL OR fo.lease_until <= n
 
 # Of `folders fo`: entries need not gather any longer. Where some came in the time for it and more
 # keep coming, the last within a sixth of what may be added, they gather on, to the limit.
-IS_GATHERED = """
+_IS_GATHERED = """
 (fo.gather_until IS NULL OR fo.gather_until <= now() AND (
     fo.gather_limit IS NULL OR fo.gather_limit <= now() OR (
         SELECT min(e.due_at) > fo.gather_until
@@ -114,8 +114,8 @@ IS_GATHERED = """
 # Of `folders fo`, worth a request: nothing is gathering, or a whole batch has gathered. Looks at no
 # more entries than fit one, which have two lines at least.
 IS_WORTH = f"""
-{IS_WANTED}
-AND ({IS_GATHERED} OR :lines <= (
+{_IS_WANTED}
+AND ({_IS_GATHERED} OR :lines <= (
     SELECT sum(line_count) FROM (
         SELECT e.line_count FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
         ORDER BY e.due_at, e.id LIMIT :lines / 2 + 1) front))
@@ -187,13 +187,13 @@ def next_folder(connection: Connection, firm_id: int, lines: int) -> int | None:
     return connection.execute(_NEXT, values).scalar_one_or_none()
 
 
-_IS_WORTH = text(f"SELECT {IS_WORTH} FROM folders fo WHERE fo.id = :folder_id")  # noqa: S608 idem
+_WORTH_NOW = text(f"SELECT {IS_WORTH} FROM folders fo WHERE fo.id = :folder_id")  # noqa: S608 idem
 
 
 def is_worth(connection: Connection, folder_id: int, lines: int) -> bool:
     """Whether a request for the folder is worth it now."""
     return bool(
-        connection.execute(_IS_WORTH, {"folder_id": folder_id, "lines": lines}).scalar_one()
+        connection.execute(_WORTH_NOW, {"folder_id": folder_id, "lines": lines}).scalar_one()
     )
 
 
