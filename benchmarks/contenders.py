@@ -17,7 +17,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from benchmarks.bodies import bodies, headers
-from benchmarks.ground import Ground
+from benchmarks.ground import Ground, scalar
 from benchmarks.load import SECRET, SUBSCRIPTION, WARM_UP, Json, Load, api_key
 from benchmarks.processes import ROOT, Processes, running
 from config.settings import read_settings
@@ -133,12 +133,10 @@ def product(
             return states()["synced"]
 
         def ended() -> float:
-            with runtime.engine.connect() as connection:
-                return float(connection.execute(last).scalar_one())
+            return float(scalar(runtime.engine, last))
 
         def all_read() -> bool:
-            with runtime.engine.connect() as connection:
-                return not connection.execute(unread).scalar_one()
+            return not scalar(runtime.engine, unread)
 
         with running(scratch, env) as processes, producer(ground.broker_url) as app:
             if start:

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 
 import click
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Engine, text
 
 from benchmarks.contenders import PRODUCT, Running
-from benchmarks.ground import Ground, prepared
+from benchmarks.ground import Ground, prepared, scalar
 from benchmarks.load import Load
 from benchmarks.processes import BenchmarkError, stand_alone
 from passerelle.store.engine import make_engine
@@ -29,7 +29,6 @@ SELECT extract(epoch FROM i.sent_at - e.received_at)::float FROM entries e
 JOIN attempts a ON a.entry = e.id JOIN imports i ON i.id = a.import_id
 WHERE e.entry_id LIKE :series
 """)
-_UNREAD = text("SELECT count(*) FROM folders WHERE refreshed_at IS NULL")
 _PACE = text("SELECT max(pace) FROM firms")
 
 
@@ -54,13 +53,13 @@ def _night(ground: Ground, load: Load) -> None:
         traffic = _Traffic(ground, load)
         began = time.monotonic()
         # All folders are new, and so all are due.
-        night = _deliver(running, load, "night", traffic, lambda: not _scalar(engine, _UNREAD))
+        night = _deliver(running, load, "night", traffic, running.all_read)
         seconds = time.monotonic() - began
         read = sum(count for route, count in ground.calls().items() if route in _Traffic.LISTS)
         click.echo(
             f"{load.folders:,} folders of {load.firms} firms read in {seconds:.0f} s: {read:,} "
             f"requests for {load.folders * _LISTS:,} lists; most of a firm in a second: "
-            f"{traffic.most()}, pace {_scalar(engine, _PACE):.0f}"
+            f"{traffic.most()}, pace {scalar(engine, _PACE):.0f}"
         )
         end = time.monotonic() + min(seconds, 60.0)
         quiet = _deliver(running, load, "quiet", traffic, lambda: time.monotonic() > end)
@@ -90,11 +89,6 @@ def _deliver(
         time.sleep(_APART_SECONDS)
         traffic.look()
     return count
-
-
-def _scalar(engine: Engine, statement: TextClause) -> float:
-    with engine.connect() as connection:
-        return float(connection.execute(statement).scalar_one())
 
 
 def _waits(engine: Engine, series: str) -> tuple[float, float, int]:

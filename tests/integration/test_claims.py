@@ -17,6 +17,7 @@ from passerelle.domain.states import Reason
 from passerelle.loop_api.client import Credentials
 from passerelle.turns import Turns
 from support.events import JsonObject, credit, debit, purchase
+from support.rows_read import rows_read, vacuum
 from support.workshop import (
     AGAIN,
     REFUSED,
@@ -350,23 +351,12 @@ def test_no_statement_of_the_main_way_reads_what_it_does_not_need(
 ) -> None:
     count = 20_000
     _fill(shop, count)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM (ANALYZE)")
-
-    def reads() -> dict[str, int]:
-        # A session tells what it counted when it ends.
-        engine.dispose()
-        rows = shop.rows(
-            "SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) AS count "
-            "FROM pg_stat_user_tables"
-        )
-        return {row["relname"]: row["count"] for row in rows}
-
+    vacuum(engine)
     first = [purchase(number) for number in range(50)]
     corrected = [purchase(n, revision=2, event_id=str(uuid.uuid4())) for n in range(5)]
     folder = shop.folder_id()
     shop.told.answers = [replace(UNKNOWN, down=False), accepted(), REFUSED, AGAIN]
-    before = reads()
+    before = rows_read(engine)
     for events in (first, [*first, *corrected], [purchase(51)], [purchase(52)], [purchase(53)]):
         shop.submit(*events)
         shop.delivery.deliver(folder)
@@ -376,7 +366,7 @@ def test_no_statement_of_the_main_way_reads_what_it_does_not_need(
     shop.followup.follow_up(range(count, count + 10))
     shop.release(shop.hold())
     shop.release(shop.hold(Reason.CREDENTIALS_REFUSED))
-    after = reads()
+    after = rows_read(engine)
     assert {table: after[table] - before[table] for table in after if after[table] > count} == {
         table: pytest.approx(0, abs=count / 4) for table in after if after[table] > count
     }

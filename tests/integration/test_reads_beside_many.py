@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from passerelle.domain.states import Reason, State
 from passerelle.store import counts, figures, queries
 from support.events import purchase
+from support.rows_read import rows_read, vacuum
 from support.workshop import FOLDER, UNKNOWN, Workshop
 
 MANY = 20_000
@@ -37,7 +38,7 @@ def shop(engine: Engine) -> Workshop:
     made.submit(purchase(4))
     made.hold()
     made.submit(purchase(5, folder="OTHER"))
-    _vacuum(engine)
+    vacuum(engine)
     return made
 
 
@@ -67,10 +68,10 @@ def entries(**wanted: object) -> Callable[[Connection], object]:
 def test_what_is_settled_is_not_read_for_it(
     shop: Workshop, engine: Engine, look: Callable[[Connection], object], found: object
 ) -> None:
-    before = _read(shop)
+    before = rows_read(engine)["entries"]
     with queries.reading(engine) as connection:
         assert look(connection) == found
-    assert _read(shop) - before < MANY / 10
+    assert rows_read(engine)["entries"] - before < MANY / 10
 
 
 @pytest.mark.parametrize("look", [queries.status, figures.gauges, counts.unsettled])
@@ -82,22 +83,8 @@ def test_neither_is_what_waits(
         f"SELECT 'due-' || n, 'waiting', {COPIED} FROM entries, generate_series(1, {MANY}) n "
         "WHERE state = 'received'"
     )
-    _vacuum(engine)
-    before = _read(shop)
+    vacuum(engine)
+    before = rows_read(engine)["entries"]
     with queries.reading(engine) as connection:
         look(connection)
-    assert _read(shop) - before < MANY / 10
-
-
-def _vacuum(engine: Engine) -> None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM (ANALYZE)")
-
-
-def _read(shop: Workshop) -> int:
-    """Rows of entries that were read so far."""
-    # A session tells what it counted when it ends.
-    shop.engine.dispose()
-    count = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) AS count FROM pg_stat_user_tables"
-    found: int = shop.row(f"{count} WHERE relname = 'entries'")["count"]
-    return found
+    assert rows_read(engine)["entries"] - before < MANY / 10
