@@ -100,24 +100,21 @@ CASE WHEN (SELECT e.id FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
 # Of `folders fo`: no hold stands against a delivery, and nobody is at it.
 IS_FREE = f"{lets_pass('fo')} AND (fo.lease_until IS NULL OR fo.lease_until <= now())"
 
-# Of `folders fo`: entries need not gather any longer. Where some came in the time for it and more
-# keep coming, the last within a sixth of what may be added, they gather on, to the limit.
-_IS_GATHERED = """
-(fo.gather_until IS NULL OR fo.gather_until <= now() AND (
-    fo.gather_limit IS NULL OR fo.gather_limit <= now() OR (
-        SELECT min(e.due_at) > fo.gather_until
-            OR max(e.due_at) <= now() - (fo.gather_limit - fo.gather_until) / 6
-        FROM entries e WHERE e.folder_id = fo.id
-          AND e.state IN ('received', 'waiting') AND e.due_at <= now())))
-"""
-
-# Of `folders fo`, worth a request: nothing is gathering, or a whole batch has gathered. Looks at no
-# more entries than fit one, which have two lines at least.
+# Of `folders fo`, worth a request: nothing is gathering, or a whole batch has gathered. Entries
+# gather until the time for it is over, or since the first has waited for so long; where more keep
+# coming (the last within a third of that time), gather on, to the limit. What comes when the time
+# is over is not kept. Looks at no more entries than fit a batch, which have two lines at least.
 IS_WORTH = f"""
 {_IS_WANTED}
-AND ({_IS_GATHERED} OR :lines <= (
-    SELECT sum(line_count) FROM (
-        SELECT e.line_count FROM entries e WHERE e.folder_id = fo.id AND {_CLAIMABLE}
+AND (fo.gather_until IS NULL OR fo.gather_limit <= now()
+    OR fo.gather_limit IS NULL AND fo.gather_until <= now() OR (
+    SELECT sum(line_count) >= :lines OR min(due_at) > fo.gather_until
+        OR least(fo.gather_until, min(due_at) + (fo.gather_limit - fo.gather_until) / 2) <= now()
+            AND max(due_at) <= now() - (fo.gather_limit - fo.gather_until) / 6
+    FROM (
+        SELECT e.line_count, e.due_at FROM entries e
+        WHERE e.folder_id = fo.id AND e.state IN ('received', 'waiting') AND e.due_at <= now()
+          AND NOT e.doubted
         ORDER BY e.due_at, e.id LIMIT :lines / 2 + 1) front))
 """  # noqa: S608 literals of this module
 

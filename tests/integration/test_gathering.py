@@ -3,6 +3,7 @@
 from sqlalchemy import Engine
 
 from support.events import purchase
+from support.rows_read import COPIED, rows_read
 from support.workshop import FIRM, FOLDER, Workshop
 
 LONG = 3600.0
@@ -81,6 +82,32 @@ def test_they_gather_for_three_times_as_long_at_most(engine: Engine) -> None:
     assert [len(pieces) for pieces in shop.told.pieces()] == [1, 3]
 
 
+def test_what_a_request_left_has_gathered_already(engine: Engine) -> None:
+    """Of a backlog the last request is not full; nothing more comes, and it need not wait."""
+    shop = Workshop(engine, gather_seconds=LONG, batch_lines=6)
+    shop.add_firm(FIRM, FOLDER)
+    shop.submit(*(purchase(number) for number in range(1, 4)))
+    shop.execute("UPDATE entries SET due_at = due_at - interval '61 min'")
+    assert shop.deliver() == shop.folder_id()
+    shop.deliver()
+    assert [len(pieces) for pieces in shop.told.pieces()] == [2, 1]
+
+
+def test_what_a_request_left_gathers_on_while_more_keep_coming(engine: Engine) -> None:
+    shop = Workshop(engine, gather_seconds=LONG, batch_lines=12)
+    shop.add_firm(FIRM, FOLDER)
+    shop.submit(*(purchase(number) for number in range(1, 6)))
+    shop.execute("UPDATE entries SET due_at = due_at - interval '61 min'")
+    shop.submit(purchase(6))
+    assert shop.deliver() is None
+    _pass(shop, "19 min")
+    assert not shop.sweep().folders
+    _pass(shop, "2 min")
+    assert shop.sweep().folders
+    shop.deliver()
+    assert [len(pieces) for pieces in shop.told.pieces()] == [4, 2]
+
+
 def test_a_lone_entry_goes_at_once_when_the_time_to_gather_is_over(engine: Engine) -> None:
     shop = _behind_a_request(engine)
     _pass(shop, "61 min")
@@ -96,6 +123,18 @@ def test_a_whole_batch_does_not_wait(engine: Engine) -> None:
     assert shop.deliver() == shop.folder_id()
     assert shop.deliver() is None
     assert [len(pieces) for pieces in shop.told.pieces()] == [2, 2]
+
+
+def test_of_many_that_wait_no_more_is_looked_at_than_fits_a_batch(engine: Engine) -> None:
+    shop = _behind_a_request(engine)
+    shop.execute(
+        f"INSERT INTO entries (entry_id, state, {COPIED}) "  # noqa: S608 literals
+        f"SELECT 'due-' || n, 'waiting', {COPIED} FROM entries, generate_series(1, 20000) n"
+    )
+    before = rows_read(engine)["entries"]
+    assert shop.sweep().folders
+    shop.deliver()
+    assert rows_read(engine)["entries"] - before < 5_000
 
 
 def test_upkeep_rings_for_a_batch_that_became_whole_while_it_gathered(engine: Engine) -> None:

@@ -11,11 +11,10 @@ from sqlalchemy import Connection, Engine
 from passerelle.domain.states import Reason, State
 from passerelle.store import counts, figures, queries
 from support.events import purchase
-from support.rows_read import rows_read, vacuum
+from support.rows_read import COPIED, rows_read, vacuum
 from support.workshop import FOLDER, UNKNOWN, Workshop
 
 MANY = 20_000
-COPIED = "firm_id, folder_id, revision, event_id, occurred_at, entry, fingerprint, line_count"
 
 
 @pytest.fixture

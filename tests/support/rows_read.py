@@ -1,6 +1,9 @@
-"""How many rows PostgreSQL has read, for tests of what a statement need not read."""
+"""Many rows, and how many PostgreSQL has read: for tests of what a statement need not read."""
 
 from sqlalchemy import Engine, text
+
+# Of entries, what many copies of one have in common.
+COPIED = "firm_id, folder_id, revision, event_id, occurred_at, entry, fingerprint, line_count"
 
 
 def vacuum(engine: Engine) -> None:
