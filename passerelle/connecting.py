@@ -121,7 +121,7 @@ class Connecting:
         """
         firm = self._firm(code)
         keys = self._changed(firm, change).trimmed()
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             self._refuse_anothers(connection, firm, keys)
         _believe(self._in_turn(firm, self._loop.try_keys, _credentials(keys)))
         if why is None:
@@ -139,7 +139,7 @@ class Connecting:
         return folders
 
     def _firm(self, code: str) -> SealedFirm:
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             firm = store.sealed_firm(connection, code)
         if firm is None:
             raise ConnectingError(no_firm(code))
@@ -168,7 +168,7 @@ class Connecting:
 
     def _same_domain(self, firm: SealedFirm, keys: Credentials) -> None:
         """One folder that shows a journal as it is stored is enough."""
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             known = store.known_journals(connection, firm.id, _MOST_FOLDERS)
         others = 0
         for one in known:

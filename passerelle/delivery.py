@@ -277,7 +277,7 @@ class Delivery:
         """Of entries that Loop could not tell apart by piece one at a time goes, and how often such
         an entry is in Loop is counted before (rule 13).
         """
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             twins = twins_of(connection, folder.id, ready)
         chosen: dict[bytes, Ready] = {}
         wait: list[int] = []

@@ -36,7 +36,7 @@ class Discovery:
                 "PASSERELLE_DISCOVER_ROUTE is not set: Cegid documents no route that lists a key's "
                 "folders. Ask Cegid for it, or add each with `passerelle folder add`."
             )
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             keys = sealed_firm(connection, firm)
         if keys is None:
             raise DiscoveryError(no_firm(firm))

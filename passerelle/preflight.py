@@ -115,7 +115,7 @@ class Preflight:
         }
         if not faulty:
             return list(claimed.dues)
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             known = dataclasses.replace(known, told=store.told(connection, claimed.folder.id))
         doubted: list[tuple[Due, list[Lack]]] = []
         found = _Sorted()
@@ -212,7 +212,7 @@ class Preflight:
         """As it is given, and as long as the accounts beside it are."""
         if kind is not Kind.ACCOUNT:
             return [code]
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             beside = _neighbours(connection, folder_id, kind, code)
         shortest = root(code)
         lengths = {len(code), *map(len, beside)}

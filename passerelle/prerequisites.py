@@ -37,7 +37,7 @@ class Prerequisites:
         `unasked`: why its lists could not be read just now; None where they were.
         """
         names = f"{state.firm} {state.code}"
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             found = [self._reachable(state, unasked)]
             if state.refreshed_at is None:
                 wrong = "Neither the chart of accounts nor the journals have been read yet."

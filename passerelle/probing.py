@@ -18,7 +18,7 @@ class Probing:
 
     def probe(self) -> None:
         """One read. Whatever Loop says, refusals included, shows that it is back."""
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             prober = outages.prober(connection)
         if prober is None:
             return

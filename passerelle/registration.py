@@ -53,7 +53,7 @@ class Registration:
         """
         _check_code(code)
         keys = keys.trimmed()
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             self._refuse(connection, code, keys)
         try_keys(keys)
         try:
@@ -98,7 +98,7 @@ class Registration:
 
     def reseal(self) -> Resealed:
         """Encrypt every firm's keys with the newest key; one that cannot be harms no other."""
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             firms = credentials.registered_firms(connection)
         unreadable, doubled = [], []
         for firm_id, code in firms:

@@ -39,7 +39,7 @@ class Supposing:
 
         Another revision or a twin that is on its way is asked for first: then it is for later.
         """
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             folders = doubts.folders_in_doubt(connection)
         return sum(self._of_folder(folder_id) for folder_id in folders)
 

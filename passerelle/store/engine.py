@@ -22,6 +22,7 @@ def make_engine(database_url: str, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        pool_use_lifo=True,
         # An error's text never shows what was stored.
         hide_parameters=True,
         connect_args={

@@ -25,9 +25,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that changes nothing and sees one moment, however long its rows take to read."""
     with engine.connect() as connection:
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        # The reader may be a person with a pager; nobody waits for a lock of a reader.
-        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1h'"))
-        yield connection
+        with connection.begin():
+            # The reader may be a person with a pager; nobody waits for a lock of a reader.
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1h'"))
+            yield connection
 
 
 def _rows(connection: Connection, statement: str, **values: object) -> Iterator[Row]:

@@ -383,7 +383,8 @@ class Workshop:
         return self.retention.erase()
 
     def rows(self, statement: str, **values: object) -> list[Mapping[str, Any]]:
-        with self.engine.connect() as connection:
+        # Committed: behind a rollback psycopg forgets the statements that it has prepared.
+        with self.engine.begin() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
     def row(self, statement: str, **values: object) -> Mapping[str, Any]:
