@@ -65,7 +65,7 @@ class Settling:
 _OPEN = text("""
 SELECT i.id AS import_id, i.status, e.state, e.case_id, e.folder_id
 FROM attempts a JOIN imports i ON i.id = a.import_id JOIN entries e ON e.id = a.entry
-WHERE a.entry = :entry AND a.closed_at IS NULL
+WHERE a.entry = :entry AND a.closed_as IS NULL
 FOR UPDATE OF i
 """)
 

@@ -14,6 +14,7 @@ from passerelle.store import outages, sweep
 from passerelle.store.crashes import crashed
 from passerelle.store.identity import went_back
 from passerelle.store.outbox import remind
+from passerelle.store.planner import analyze_grown
 from passerelle.store.transitions import Change, move, open_attempts
 from passerelle.supposing import Supposing
 
@@ -62,6 +63,7 @@ class Upkeep:
 
     def sweep(self) -> Bells:
         """One look at everything that waits. Several at once share the work."""
+        analyze_grown(self._engine)
         while self._take_back():
             pass
         self._supposing.suppose()
@@ -96,16 +98,17 @@ class Upkeep:
         """Take the entries of one dead delivery from it; whether there was one."""
         with self._engine.begin() as connection:
             entries = sweep.abandoned_delivery(connection)
+            if not entries:
+                return False
             marked = open_attempts(connection, entries)
             if marked:
                 change = Change(State.UNCERTAIN, message=sweep.LEASE_RAN_OUT, due_in=ASK_FIRST)
                 move(connection, sorted(marked), {State.POSTING}, change)
-            elif entries:
+            else:
                 crashed(connection, entries, self._chance())
-        if entries:
-            log.warning("a lease ran out", entries=entries, after_mark=bool(marked))
-            self._meter.count("lease_ran_out", stage="after_mark" if marked else "before_mark")
-        return bool(entries)
+        log.warning("a lease ran out", entries=entries, after_mark=bool(marked))
+        self._meter.count("lease_ran_out", stage="after_mark" if marked else "before_mark")
+        return True
 
 
 def _groups(ids: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...]:

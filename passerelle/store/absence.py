@@ -55,7 +55,7 @@ def note_absence(connection: Connection, question: Question, *, absent: bool) ->
     connection.execute(
         text(
             "UPDATE attempts SET absent_at = CASE WHEN :absent THEN coalesce(absent_at, now()) END "
-            "WHERE entry = :entry AND import_id = :import_id AND closed_at IS NULL"
+            "WHERE entry = :entry AND import_id = :import_id AND closed_as IS NULL"
         ),
         {"entry": question.entry, "import_id": question.import_id, "absent": absent},
     )

@@ -63,7 +63,7 @@ class Parked:
 _PARKED = text("""
 SELECT e.folder_id, e.reason, c.scope,
     e.doubted OR EXISTS (
-        SELECT FROM attempts a WHERE a.entry = e.id AND a.closed_at IS NULL) AS open,
+        SELECT FROM attempts a WHERE a.entry = e.id AND a.closed_as IS NULL) AS open,
     e.case_id IN (fo.held_by, f.held_by) IS TRUE AS holds
 FROM entries e JOIN cases c ON c.id = e.case_id
 JOIN folders fo ON fo.id = e.folder_id JOIN firms f ON f.id = e.firm_id

@@ -142,7 +142,7 @@ UPDATE entries e SET occurred_at = :occurred_at, entry = (e.entry - 'attachment'
 FROM entries before
 WHERE e.id = :entry AND before.id = e.id AND e.occurred_at <= :occurred_at
   AND e.state IN ('received', 'waiting', 'posting', 'parked') AND NOT EXISTS (
-    SELECT FROM attempts WHERE attempts.entry = e.id AND closed_at IS NULL)
+    SELECT FROM attempts WHERE attempts.entry = e.id AND closed_as IS NULL)
 RETURNING e.state = 'parked' AND e.reason = 'attachment_expired' AND NOT e.doubted
     AND e.entry -> 'attachment' IS DISTINCT FROM before.entry -> 'attachment' AS cured
 """)

@@ -60,11 +60,13 @@ RUNG_APART = 5.0
 IS_SILENT = "(fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))"
 LEAST_RECENT = "fo.gather_until NULLS FIRST, fo.id"
 
-# Of `entries e`: no revision of it has an attempt whose end is open.
+# Of `entries e`: no revision of it has an attempt whose end is open. OFFSET 0: looked for by the
+# whole key. Joined, PostgreSQL may go through all that is open in the folder, for each entry, after
+# a quiet hour in which there was nothing.
 HAS_NO_ATTEMPT = """
 NOT EXISTS (
     SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
-      AND a.entry_id = e.entry_id AND a.closed_at IS NULL)
+      AND a.entry_id = e.entry_id AND a.closed_at IS NULL OFFSET 0)
 """
 # Nothing of it is on its way, be it this revision or another, nor may have been sent unknown to
 # anybody (rules 2, 20 and 23).
@@ -73,7 +75,7 @@ NOT e.doubted AND {HAS_NO_ATTEMPT} AND NOT EXISTS (
     SELECT FROM entries other
     WHERE other.firm_id = e.firm_id AND other.folder_id = e.folder_id
       AND other.entry_id = e.entry_id AND other.id <> e.id
-      AND (other.state = 'posting' OR other.doubted))
+      AND (other.state = 'posting' OR other.doubted) OFFSET 0)
 """
 _CLAIMABLE = f"""
 e.state IN ('received', 'waiting') AND e.due_at <= now() AND {MAY_BE_SENT}

@@ -31,7 +31,7 @@ def lock_import(connection: Connection, import_id: int) -> Import:
         {"id": import_id},
     ).one()
     open_ = connection.execute(
-        text("SELECT entry FROM attempts WHERE import_id = :id AND closed_at IS NULL ORDER BY id"),
+        text("SELECT entry FROM attempts WHERE import_id = :id AND closed_as IS NULL ORDER BY id"),
         {"id": import_id},
     ).scalars()
     return Import(row.id, row.firm_id, row.folder_id, list(open_))
@@ -129,7 +129,7 @@ def apply(
         connection.execute(
             text(
                 "UPDATE attempts SET closed_at = now(), closed_as = :closing "
-                "WHERE import_id = :import_id AND closed_at IS NULL"
+                "WHERE import_id = :import_id AND closed_as IS NULL"
             ),
             {"import_id": request.id, "closing": outcome.closing},
         )

@@ -324,6 +324,8 @@ attempts = Table(
     # When it was first seen to be absent after settling, with a control beside it.
     time("absent_at"),
     time("closed_at"),
+    # Whoever looks for what is open by its entry or its import asks for `closed_as IS NULL`. Asked
+    # for `closed_at`, PostgreSQL may take the index of all that is open, dead rows and all.
     Column("closed_as", Text),
     ForeignKeyConstraint(["firm_id", "folder_id"], ["folders.firm_id", "folders.id"]),
     ForeignKeyConstraint(["firm_id", "entry"], ["entries.firm_id", "entries.id"]),

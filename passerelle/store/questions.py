@@ -82,7 +82,7 @@ FROM attempts a, imports i, folders fo, firms f
 WHERE e.id = :entry AND e.state IN ({states})
   AND e.{due} <= now() + make_interval(secs => :apart)
   AND a.id = (SELECT max(id) FROM attempts WHERE entry = e.id)
-  AND (a.closed_at IS NULL OR e.state = 'synced') AND i.id = a.import_id
+  AND (a.closed_as IS NULL OR e.state = 'synced') AND i.id = a.import_id
   AND fo.id = e.folder_id AND f.id = e.firm_id AND {may_ask}
 RETURNING e.id AS entry, e.state, a.import_id, e.firm_id, e.folder_id, fo.code AS folder, a.lines,
     a.count_before,
@@ -182,7 +182,7 @@ def samples_left(connection: Connection, import_id: int) -> bool:
         connection.execute(
             text(
                 "SELECT EXISTS (SELECT FROM attempts a JOIN entries e ON e.id = a.entry "
-                "WHERE a.import_id = :import_id AND a.closed_at IS NULL AND e.state = 'posted' "
+                "WHERE a.import_id = :import_id AND a.closed_as IS NULL AND e.state = 'posted' "
                 "AND e.read_again_at IS NOT NULL)"
             ),
             {"import_id": import_id},
@@ -249,7 +249,7 @@ _ASK_OTHERS = text(
     _DUE.format(
         which="id <> :entry AND id IN ("
         "SELECT a.entry FROM attempts a JOIN imports i ON i.id = a.import_id "
-        "WHERE i.id = :import_id AND a.closed_at IS NULL AND (NOT i.supposed OR EXISTS ("
+        "WHERE i.id = :import_id AND a.closed_as IS NULL AND (NOT i.supposed OR EXISTS ("
         "SELECT FROM questions q WHERE q.entry = a.entry AND q.import_id = i.id)))"
     )
 )
@@ -277,7 +277,7 @@ def is_open(connection: Connection, question: Question) -> bool:
             text(
                 "SELECT EXISTS (SELECT FROM entries e JOIN attempts a ON a.entry = e.id "
                 "WHERE e.id = :entry AND e.state = :state AND a.import_id = :import_id "
-                "AND a.closed_at IS NULL)"
+                "AND a.closed_as IS NULL)"
             ),
             {
                 "entry": question.entry,
@@ -295,7 +295,7 @@ def close_attempts(
     connection.execute(
         text(
             "UPDATE attempts SET closed_at = now(), closed_as = :closing "
-            "WHERE entry = ANY(:entries) AND import_id = :import_id AND closed_at IS NULL"
+            "WHERE entry = ANY(:entries) AND import_id = :import_id AND closed_as IS NULL"
         ),
         {"entries": list(entries), "import_id": import_id, "closing": closing},
     )
@@ -336,7 +336,7 @@ def undecided_in(connection: Connection, case_id: int) -> bool:
         connection.execute(
             text(
                 "SELECT EXISTS (SELECT FROM entries e JOIN attempts a ON a.entry = e.id "
-                "WHERE e.case_id = :case_id AND a.closed_at IS NULL)"
+                "WHERE e.case_id = :case_id AND a.closed_as IS NULL)"
             ),
             {"case_id": case_id},
         ).scalar_one()

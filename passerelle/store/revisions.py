@@ -41,7 +41,7 @@ _GIVES_WAY = text(f"""{_REVISIONS}
 SELECT older.id FROM revisions older JOIN revisions newer USING (firm_id, folder_id, entry_id)
 WHERE newer.revision > older.revision AND older.state IN ('received', 'waiting', 'parked')
   AND NOT older.doubted AND NOT EXISTS (
-    SELECT 1 FROM attempts WHERE attempts.entry = older.id AND closed_at IS NULL)
+    SELECT 1 FROM attempts WHERE attempts.entry = older.id AND closed_as IS NULL)
 """)  # noqa: S608 a literal of this module
 
 _CAME_TOO_LATE = text(f"""{_REVISIONS}

@@ -104,7 +104,7 @@ def move(
 def open_attempts(connection: Connection, ids: Sequence[int]) -> set[int]:
     """Which of these entries have an attempt whose end is not known."""
     rows = connection.execute(
-        text("SELECT entry FROM attempts WHERE entry = ANY(:ids) AND closed_at IS NULL"),
+        text("SELECT entry FROM attempts WHERE entry = ANY(:ids) AND closed_as IS NULL"),
         {"ids": list(ids)},
     )
     return set(rows.scalars())
