@@ -1,6 +1,9 @@
 """Statistics for PostgreSQL's planner, which keeps what it planned for a table of a few rows."""
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from passerelle.observe import log
 
 # Twice as large as when they were last analyzed, once they are more than a few pages. Who owns a
 # table may analyze it; to anybody else the server only says that it does not.
@@ -16,11 +19,15 @@ def analyze_grown(engine: Engine) -> list[str]:
     """Analyze the schema's tables that have grown much; which they were.
 
     PostgreSQL does it by itself once a minute at best: in the first minutes of a database, or after
-    a restore, statements would go through whole tables meanwhile.
+    a restore, statements would go through whole tables meanwhile. A table that cannot be analyzed
+    is left to PostgreSQL.
     """
     with engine.begin() as connection:
         grown = list(connection.execute(_GROWN).scalars())
     for table in grown:
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {table}")
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {table}")
+        except DBAPIError as error:
+            log.warning("not analyzed", table=table, error=type(error.orig).__name__)
     return grown

@@ -22,7 +22,7 @@ class Twins:
 
 _TWINS = text("""
 SELECT of.entry,
-    bool_or(a.closed_as IS NULL) AS open,
+    bool_or(a.closed_at IS NULL) AS open,
     count(DISTINCT a.entry) FILTER (WHERE e.state = 'synced' AND origin IS NULL) AS synced,
     coalesce(array_agg(DISTINCT origin) FILTER (WHERE origin IS NOT NULL), '{}') AS origins
 FROM unnest(CAST(:entries AS bigint[]), CAST(:keys AS bytea[])) AS of(entry, twin_key)

@@ -69,3 +69,14 @@ def test_a_table_that_has_grown_much_is_analyzed_once(engine: Engine) -> None:
     known = shop.row("SELECT reltuples FROM pg_class WHERE relname = 'entries'")
     assert known["reltuples"] == pytest.approx(2 * MANY, rel=0.1)
     assert analyze_grown(engine) == []
+
+
+def test_a_table_that_cannot_be_analyzed_harms_nothing(engine: Engine) -> None:
+    shop = Workshop(engine)
+    shop.add_firm(FIRM, FOLDER)
+    _go(shop, range(1))
+    shop.execute("CREATE STATISTICS broken ON (1 / (revision - revision)) FROM entries")
+    shop.execute(_FILL)
+    shop.submit(purchase(TOGETHER))
+    assert shop.sweep().folders == (shop.folder_id(),)
+    assert analyze_grown(engine) == ["entries"]
