@@ -60,18 +60,19 @@ RUNG_APART = 5.0
 IS_SILENT = "(fo.rung_at IS NULL OR fo.rung_at <= now() - make_interval(secs => :apart))"
 LEAST_RECENT = "fo.gather_until NULLS FIRST, fo.id"
 
-# Of `entries e`: no revision of it has an attempt whose end is open. OFFSET 0: looked for by the
-# whole key. Joined, PostgreSQL may go through all that is open in the folder, for each entry, after
-# a quiet hour in which there was nothing.
-HAS_NO_ATTEMPT = """
+# Of `entries e`: no revision of it has an attempt whose end is open.
+_NO_ATTEMPT = """
 NOT EXISTS (
     SELECT FROM attempts a WHERE a.firm_id = e.firm_id AND a.folder_id = e.folder_id
-      AND a.entry_id = e.entry_id AND a.closed_at IS NULL OFFSET 0)
+      AND a.entry_id = e.entry_id AND a.closed_at IS NULL {fence})
 """
+HAS_NO_ATTEMPT = _NO_ATTEMPT.format(fence="")
 # Nothing of it is on its way, be it this revision or another, nor may have been sent unknown to
-# anybody (rules 2, 20 and 23).
+# anybody (rules 2, 20 and 23). OFFSET 0: looked for by the whole key. Joined, PostgreSQL may go
+# through all that is open in the folder, for each entry, after a quiet hour in which there was
+# nothing.
 MAY_BE_SENT = f"""
-NOT e.doubted AND {HAS_NO_ATTEMPT} AND NOT EXISTS (
+NOT e.doubted AND {_NO_ATTEMPT.format(fence="OFFSET 0")} AND NOT EXISTS (
     SELECT FROM entries other
     WHERE other.firm_id = e.firm_id AND other.folder_id = e.folder_id
       AND other.entry_id = e.entry_id AND other.id <> e.id
@@ -108,8 +109,7 @@ IS_FREE = f"{lets_pass('fo')} AND (fo.lease_until IS NULL OR fo.lease_until <= n
 # is over is not kept. Looks at no more entries than fit a batch, which have two lines at least.
 IS_WORTH = f"""
 {_IS_WANTED}
-AND (fo.gather_until IS NULL OR fo.gather_limit <= now()
-    OR fo.gather_limit IS NULL AND fo.gather_until <= now() OR (
+AND (fo.gather_until IS NULL OR coalesce(fo.gather_limit, fo.gather_until) <= now() OR (
     SELECT sum(line_count) >= :lines OR min(due_at) > fo.gather_until
         OR least(fo.gather_until, min(due_at) + (fo.gather_limit - fo.gather_until) / 2) <= now()
             AND max(due_at) <= now() - (fo.gather_limit - fo.gather_until) / 6
