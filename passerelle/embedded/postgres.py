@@ -64,7 +64,7 @@ def start(tree: Supervisor, folder: Path, port: int, *, durable: bool = True) ->
             ),
             environment=ENVIRONMENT,
             directory=folder,
-            ready=lambda: _answers(port, password),
+            ready=lambda: _takes_writes(port, password),
             seconds=START_SECONDS,
             # SIGTERM would wait until all clients have gone.
             stop=signal.SIGINT,
@@ -164,12 +164,13 @@ def _connect(port: int, password: str) -> psycopg.Connection:
     )
 
 
-def _answers(port: int, password: str) -> bool:
+def _takes_writes(port: int, password: str) -> bool:
+    """A server that is being recovered answers before it does."""
     try:
-        _connect(port, password).close()
+        with _connect(port, password) as connection:
+            return connection.info.parameter_status("in_hot_standby") == "off"
     except psycopg.OperationalError:
         return False
-    return True
 
 
 def _create_database(port: int, password: str) -> None:

@@ -50,7 +50,8 @@ def test_a_recovery_that_ended_early_is_another_timeline(tmp_path: Path) -> None
         assert not is_another(engine)
     data = tmp_path / "home" / "postgres" / "data"
     with (data / "postgresql.auto.conf").open("a", encoding="ascii") as settings:
-        settings.write("restore_command = 'false'\n")
+        # As from an archive far away: meanwhile the server answers, and takes nothing.
+        settings.write("restore_command = 'sleep 0.3; false'\n")
     (data / "recovery.signal").touch()
     with server(tmp_path) as engine:
         assert is_another(engine)
