@@ -47,7 +47,7 @@ _LINE = "/entry/lines/0"
         (f"{_LINE}/currency_rate", "01.08420"),
         ("/occurred_at", "2026-11-20T15:42:07Z"),
         ("/occurred_at", "2026-11-20t21:12:07.000+05:30"),
-        ("/entry/attachment/expires_at", "2026-11-27T15:42:07.0Z"),
+        ("/entry/attachment/expires_at", "2126-11-27T15:42:07.0Z"),
         ("/event_id", foreign_purchase()["event_id"].upper()),
         ("/entry/revision", 1.0),
         ("/schema_version", 1.0),
