@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from passerelle.store.engine import make_engine
 from passerelle.store.outbox_models import Audience
@@ -41,11 +43,26 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         find(st.text(), lambda _: True, settings=settings(database=None))
 
 
+# What uses the fixture `stack` as it is below; with it, one test process of them all has a stack.
+_ONE_STACK = "tests/e2e/one_stack"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, or one process would still be at them when the other is through."""
-    longest = ("chaos", "e2e")
+    longest = (Path(_ONE_STACK).name, "chaos", "e2e")
     items.sort(key=lambda item: (*longest, item.path.parent.name).index(item.path.parent.name))
+
+
+class _Scheduling(LoadFileScheduling):
+    """A file at a time for each process, and what shares a stack together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _ONE_STACK if nodeid.startswith(_ONE_STACK) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -28,11 +28,14 @@ EVERYWHERE = (
     "tests/e2e/test_kill_9.py",
     "tests/e2e/test_intake_outages.py",
     "tests/e2e/test_shutdown.py",
-    "tests/e2e/test_main_job.py",
-    "tests/e2e/test_wrong_events.py",
+    "tests/e2e/one_stack/test_main_job.py",
+    "tests/e2e/one_stack/test_wrong_events.py",
 )
 # They look into the broker by its own protocol.
-ON_REDIS = ("tests/e2e/test_no_task_calls.py", "tests/e2e/test_foreign_producer.py")
+ON_REDIS = (
+    "tests/e2e/one_stack/test_no_task_calls.py",
+    "tests/e2e/one_stack/test_foreign_producer.py",
+)
 ON_RABBITMQ = ("tests/brokers/test_rabbitmq.py",)
 _LEFT_OUT_OF_CHAOS = {
     "broker": "the broker is not stopped, replaced, filled or made to refuse: the way to it is cut "

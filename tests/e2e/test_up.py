@@ -122,7 +122,7 @@ class TestUp:
         one, two = both
         before = two.synced()
         one.submit(1)
-        until(one.synced, lambda count: count == 1)
+        until(one.synced, lambda count: count == 1, every=1)
         assert two.synced() == before
 
     def test_what_it_made_is_in_a_file_for_its_owner(self, both: tuple[Up, Up]) -> None:
@@ -160,7 +160,7 @@ class TestUp:
         assert killed is not None
         killed.kill()
         up.submit(2)
-        until(up.synced, lambda count: count == before + 1)
+        until(up.synced, lambda count: count == before + 1, every=1)
         again = up.worker("delivery")
         assert again is not None
         assert again.pid != killed.pid
