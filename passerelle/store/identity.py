@@ -31,20 +31,26 @@ def confirmed(connection: Connection) -> bool:
 
     To be asked in the transaction that counts: behind a pool the server may be another by now.
     """
-    stored = _stored(connection)
-    if stored is None and not _was_used(connection):
+    if _is_new(connection):
         remember(connection)
         return True
-    return not _is_another(connection, stored)
+    return not _is_another(connection)
 
 
 def went_back(connection: Connection) -> bool:
     """Whether nothing may be sent from this database before `passerelle db restored` is through."""
+    return not _is_new(connection) and _is_another(connection)
+
+
+def _is_new(connection: Connection) -> bool:
+    """Nothing was sent from it. What is remembered comes in one transaction with the first import,
+    maybe between these two statements: it is to be read behind them.
+    """
+    return _stored(connection) is None and not _was_used(connection)
+
+
+def _is_another(connection: Connection) -> bool:
     stored = _stored(connection)
-    return _is_another(connection, stored) and (stored is not None or _was_used(connection))
-
-
-def _is_another(connection: Connection, stored: Mapping[str, object] | None) -> bool:
     # The latter where `restored` is at work.
     if stored is None or stored["entries_oid"] is None:
         return True
