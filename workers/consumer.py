@@ -40,6 +40,12 @@ class Consumer(consumer.Consumer):
             self.on_task_request = Together(self.pool, acquire, release, on_task_request)
             self.initial_prefetch_count *= GROUP
 
+    def on_close(self) -> None:
+        """Called by Celery when the connection is lost: it lets go of all that waits."""
+        super().on_close()
+        if isinstance(self.on_task_request, Together):
+            self.on_task_request.forget()
+
     def update_strategies(self) -> None:
         """Called by Celery before it asks for messages, whenever it has a connection."""
         super().update_strategies()

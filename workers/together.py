@@ -5,7 +5,6 @@ finds all processes at work goes with those that wait, too. What fails of a grou
 is done again one by one, each with the tries and the refusal that it would have had.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,21 +36,25 @@ class Together:
         self._acquire = acquire
         self._release = release
         self._alone = alone
-        self._waiting: deque[Request] = deque()
+        # The last of the groups that wait for a process, each once; those before it are full.
+        self._filling: list[Request] = []
 
     def __call__(self, request: Request) -> None:
         if request.name != SUBMIT:
             self._alone(request)
-            return
-        self._waiting.append(request)
-        self._acquire(self._next)
+        elif 0 < len(self._filling) < GROUP:
+            self._filling.append(request)
+        else:
+            self._filling = [request]
+            self._acquire(self._go, self._filling)
 
-    def _next(self) -> None:
-        if not self._waiting:
-            # It went with those before it.
-            self._release()
-            return
-        group = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+    def forget(self) -> None:
+        """Nobody waits any more: the broker has them again."""
+        self._filling = []
+
+    def _go(self, group: list[Request]) -> None:
+        if group is self._filling:
+            self._filling = []
         if len(group) == 1:
             self._release()
             self._alone(group[0])
