@@ -41,10 +41,12 @@ class Consumer(consumer.Consumer):
             self.initial_prefetch_count *= GROUP
 
     def on_close(self) -> None:
-        """Called by Celery when the connection is lost: it lets go of all that waits."""
+        """Called by Celery when the connection is lost. It lets go of all that waits, which the
+        broker would give out anew once the visibility timeout is over, if it has it still.
+        """
         super().on_close()
         if isinstance(self.on_task_request, Together):
-            self.on_task_request.forget()
+            self.on_task_request.wait_again()
 
     def update_strategies(self) -> None:
         """Called by Celery before it asks for messages, whenever it has a connection."""

@@ -5,6 +5,7 @@ finds all processes at work goes with those that wait, too. What fails of a grou
 is done again one by one, each with the tries and the refusal that it would have had.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,25 +37,25 @@ class Together:
         self._acquire = acquire
         self._release = release
         self._alone = alone
-        # The last of the groups that wait for a process, each once; those before it are full.
-        self._filling: list[Request] = []
+        # Each waits for a process once; all but the last are full.
+        self._groups: deque[list[Request]] = deque()
 
     def __call__(self, request: Request) -> None:
         if request.name != SUBMIT:
             self._alone(request)
-        elif 0 < len(self._filling) < GROUP:
-            self._filling.append(request)
+        elif self._groups and len(self._groups[-1]) < GROUP:
+            self._groups[-1].append(request)
         else:
-            self._filling = [request]
-            self._acquire(self._go, self._filling)
+            self._groups.append([request])
+            self._acquire(self._next)
 
-    def forget(self) -> None:
-        """Nobody waits any more: the broker has them again."""
-        self._filling = []
+    def wait_again(self) -> None:
+        """Nobody waits for a process any more: who has come waits anew."""
+        for _ in range(len(self._groups)):
+            self._acquire(self._next)
 
-    def _go(self, group: list[Request]) -> None:
-        if group is self._filling:
-            self._filling = []
+    def _next(self) -> None:
+        group = self._groups.popleft()
         if len(group) == 1:
             self._release()
             self._alone(group[0])

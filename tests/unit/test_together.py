@@ -10,6 +10,7 @@ from celery.exceptions import Reject
 from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
 from tasks.names import SUBMIT, SUBMIT_MANY
+from workers.consumer import Consumer
 from workers.together import GROUP, Together
 
 
@@ -135,18 +136,26 @@ def test_who_has_gone_in_a_group_waits_for_no_process_any_more(pool: FakePool) -
     assert processes.value == 1
 
 
-def test_who_comes_after_a_connection_was_lost_does_not_go_with_those_before(
-    pool: FakePool,
-) -> None:
+def test_who_has_come_goes_though_the_connection_was_lost(pool: FakePool) -> None:
     processes = LaxBoundedSemaphore(1)
     together = Together(pool, processes.acquire, processes.release, pool.do_alone)
     processes.acquire(lambda: None)
-    together(FakeRequest("before"))  # type: ignore[arg-type]
-    processes.clear()
-    together.forget()
-    together(FakeRequest("after"))  # type: ignore[arg-type]
-    processes.release()
-    assert pool.alone == ["after"]
+    waiting = requests(2 * GROUP + 1)
+    for one in waiting[:-1]:
+        together(one)  # type: ignore[arg-type]
+    consumer = object.__new__(Consumer)
+    consumer.__dict__ |= {
+        "controller": SimpleNamespace(semaphore=processes),
+        "on_task_request": together,
+        "pool": None,
+        "task_buckets": {},
+    }
+    consumer.on_close()
+    together(waiting[-1])  # type: ignore[arg-type]
+    for _ in range(3):
+        processes.release()
+    done = [one for job in pool.jobs for one in job.args[1]] + pool.alone
+    assert done == [one.id for one in waiting]
 
 
 def test_a_group_that_failed_is_done_one_by_one(
