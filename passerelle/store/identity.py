@@ -1,10 +1,10 @@
 """Which database this is: one that went back in time is another (engine rule 23)."""
 
 import datetime as dt
-from collections.abc import Mapping
+from typing import Any
 
 from psycopg import errors
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
 from passerelle.observe import log
@@ -25,50 +25,47 @@ _NOT_TOLD = (
     errors.UndefinedFunction,
 )
 
+# In one statement: somebody may mark the first import, with which it is remembered, at any moment.
+_KNOWN = text(f"""
+SELECT {", ".join(_TOLD)},
+    CASE WHEN known.one IS NULL THEN NOT EXISTS (SELECT FROM imports) ELSE false END AS is_new
+FROM (SELECT) nothing LEFT JOIN database_identity known ON true
+""")  # noqa: S608 names of columns
+
 
 def confirmed(connection: Connection) -> bool:
     """Whether this is the database that was delivered from before; remembered at the first use.
 
     To be asked in the transaction that counts: behind a pool the server may be another by now.
     """
-    if _is_new(connection):
+    known = _known(connection)
+    if known.is_new:
         remember(connection)
         return True
-    return not _is_another(connection)
+    return not _is_another(connection, known)
 
 
 def went_back(connection: Connection) -> bool:
     """Whether nothing may be sent from this database before `passerelle db restored` is through."""
-    return not _is_new(connection) and _is_another(connection)
+    known = _known(connection)
+    return not known.is_new and _is_another(connection, known)
 
 
-def _is_new(connection: Connection) -> bool:
-    """Nothing was sent from it. What is remembered comes in one transaction with the first import,
-    maybe between these two statements: it is to be read behind them.
-    """
-    return _stored(connection) is None and not _was_used(connection)
+def _known(connection: Connection) -> Row[Any]:
+    """What is remembered, all None where nothing is; `is_new`: nor was anything sent."""
+    return connection.execute(_KNOWN).one()
 
 
-def _is_another(connection: Connection) -> bool:
-    stored = _stored(connection)
-    # The latter where `restored` is at work.
-    if stored is None or stored["entries_oid"] is None:
+def _is_another(connection: Connection, known: Row[Any]) -> bool:
+    # Where nothing is remembered, or `restored` is at work.
+    if known.entries_oid is None:
         return True
     # What the server did not tell then is not compared.
-    kept = {name: value for name, value in stored.items() if value is not None}
+    stored = known._asdict()
+    kept = {name: stored[name] for name in _TOLD if stored[name] is not None}
     parts = ", ".join(f"{_TOLD[name]} AS {name}" for name in kept)
     told = connection.execute(text(f"SELECT {parts}")).one()
     return told._asdict() != kept
-
-
-def _stored(connection: Connection) -> Mapping[str, object] | None:
-    columns = ", ".join(_TOLD)
-    row = connection.execute(text(f"SELECT {columns} FROM database_identity")).one_or_none()  # noqa: S608 idem
-    return None if row is None else row._asdict()
-
-
-def _was_used(connection: Connection) -> bool:
-    return bool(connection.execute(text("SELECT EXISTS (SELECT FROM imports)")).scalar_one())
 
 
 def remember(connection: Connection) -> None:

@@ -81,7 +81,7 @@ WIDE = {
     ("missing", "count"): "what an operator is told",
     ("doubts", "_DOUBT"): "the database went back, for all",
     ("doubts", "folders_in_doubt"): "the sweep after it",
-    ("identity", "_was_used"): "whether anything was ever sent from this database",
+    ("identity", "_KNOWN"): "whether anything was ever sent from this database",
     ("outages", "prober"): "any firm's folder shows whether Loop is back",
     ("credentials", "registered_firms"): "the newest secret key is for all",
     ("arrivals", "seen_events"): "an event id is one event, whoever sends it",

@@ -70,6 +70,14 @@ def together(pool: FakePool) -> Callable[[Any], None]:
     return Together(pool, pool.acquire, pool.release, pool.do_alone)  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def processes() -> LaxBoundedSemaphore:
+    """Of a worker that has one, which is at work."""
+    made = LaxBoundedSemaphore(1)
+    made.acquire(lambda: None)
+    return made
+
+
 def requests(count: int) -> list[FakeRequest]:
     return [FakeRequest(str(number)) for number in range(count)]
 
@@ -121,11 +129,11 @@ def test_those_that_wait_for_a_process_go_together_once(
     assert pool.alone == []
 
 
-def test_who_has_gone_in_a_group_waits_for_no_process_any_more(pool: FakePool) -> None:
+def test_who_has_gone_in_a_group_waits_for_no_process_any_more(
+    pool: FakePool, processes: LaxBoundedSemaphore
+) -> None:
     """Else thousands would, after a long backlog, and each would wake the next within its call."""
-    processes = LaxBoundedSemaphore(1)
-    together = Together(pool, processes.acquire, processes.release, pool.do_alone)
-    processes.acquire(lambda: None)
+    together = Together(pool, processes.acquire, processes.release, pool.do_alone)  # type: ignore[arg-type]
     rounds = 1000
     for _ in range(rounds):
         for one in requests(GROUP):
@@ -136,10 +144,10 @@ def test_who_has_gone_in_a_group_waits_for_no_process_any_more(pool: FakePool) -
     assert processes.value == 1
 
 
-def test_who_has_come_goes_though_the_connection_was_lost(pool: FakePool) -> None:
-    processes = LaxBoundedSemaphore(1)
-    together = Together(pool, processes.acquire, processes.release, pool.do_alone)
-    processes.acquire(lambda: None)
+def test_who_has_come_goes_though_the_connection_was_lost(
+    pool: FakePool, processes: LaxBoundedSemaphore
+) -> None:
+    together = Together(pool, processes.acquire, processes.release, pool.do_alone)  # type: ignore[arg-type]
     waiting = requests(2 * GROUP + 1)
     for one in waiting[:-1]:
         together(one)  # type: ignore[arg-type]
