@@ -70,8 +70,7 @@ def held_messages(stack: Stack, firm: str, count: int) -> Iterator[None]:
         for _ in range(count):
             # Without a twin: what a broker holds when it dies is lost.
             stack.app.send_task("entries.submit", args=[event(firm)], queue="intake")
-        waiting = "SELECT FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted"
-        until(lambda: stack.rows(waiting), bool)
+        until(lambda: stack.waiting_for("events"), bool)
         yield
 
 

@@ -155,18 +155,9 @@ def test_an_upkeep_that_was_killed_is_taken_over(stack: Stack, death: Death) -> 
     with stack.engine.begin() as connection:
         connection.execute(text("LOCK TABLE transitions IN SHARE MODE"))
         stack.start_worker("upkeep")
-        until(lambda: _waiting_for_lock(stack), bool, 60)
+        until(lambda: stack.waiting_for("transitions"), bool, 60)
         stack.kill("upkeep")
     assert stack.states(firm) == {"posting": ENTRIES}
     stack.start_worker("upkeep")
     stack.start_worker("delivery")
     stack.until_states(firm, synced=ENTRIES)
-
-
-def _waiting_for_lock(stack: Stack) -> bool:
-    return bool(
-        stack.rows(
-            "SELECT FROM pg_stat_activity WHERE datname = current_database() "
-            "AND wait_event_type = 'Lock' AND wait_event = 'relation'"
-        )
-    )

@@ -167,6 +167,17 @@ class Stack:
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
+    def waiting_for(self, table: str) -> int:
+        """How many sessions wait until they may use a table that somebody has locked."""
+        return len(
+            self.rows(
+                "SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+                "WHERE d.datname = current_database() "
+                "AND l.relation = CAST(:table AS regclass) AND NOT l.granted",
+                table=table,
+            )
+        )
+
     def states(self, firm: str) -> Counter[str]:
         """How many of a firm's entries are in each state."""
         found = self.rows(

@@ -11,6 +11,7 @@ from support.events import purchase
 from support.simulator import until
 from support.stack import QUICK_LEASES, Stack
 from workers.about import version
+from workers.queues import CONSUMERS
 
 
 def findings(stack: Stack) -> dict[str, Any]:
@@ -47,9 +48,15 @@ def test_a_task_that_outlasts_the_visibility_timeout_is_named(stack: Stack) -> N
     # By a session of its own: ours are ended where they do nothing for long.
     with psycopg.connect(stack.env["PASSERELLE_DATABASE_URL"]) as connection:
         connection.execute("LOCK TABLE events")
-        # So many that each of the two workers of the queue has some.
-        for _ in range(6):
+
+        def at_work() -> int:
+            """Processes of intake that wait for the table; each look sends one more message."""
             stack.send("entries.submit", purchase() | {"firm": firm, "folder": "SLOW000001"})
+            return stack.waiting_for("events")
+
+        [intake] = [one for one in CONSUMERS if one.queue == "intake"]
+        # More than the other worker has: either may take many messages before the other takes one.
+        until(at_work, lambda count: count > intake.concurrency, every=0.1)
         until(
             lambda: str(findings(stack)["visibility timeout"]),
             lambda wrong: (
